@@ -1,0 +1,365 @@
+"""Measures against values computed by hand; their names, the bounds of candidates, the per-query table."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xpm_ce.errors import ConfigurationError, DataError, UnknownKeyError
+from xpm_ce.measures import formulas, names
+from xpm_ce.measures.bounds import best_order, random_order
+from xpm_ce.measures.evaluate import per_query
+from xpm_ce.measures.names import MEASURES, Measure, parse, sorted_unique
+from xpm_ce.measures.rankings import Ranking, separate, trec_order
+from xpm_ce.measures.table import PerQueryRow, read_per_query, write_per_query
+
+
+def ranking(documents: str) -> Ranking:
+    """Documents named by one letter each, best first."""
+    return Ranking(list(documents), np.arange(len(documents), 0, -1, dtype=np.float32))
+
+
+def value(measure: str, documents: str, grades: dict[str, int]) -> float:
+    return float(per_query({"q": ranking(documents)}, {"q": grades}, [measure]).values[0, 0])
+
+
+# -- values by hand -----------------------------------------------------------------------------------------
+
+GRADES = {"b": 3, "d": 1, "e": 2, "x": 0, "y": -2, "z": 1}
+"""In `abxdye`, b, d and e are found at ranks 2, 4 and 6; z is relevant and not found; a is unjudged"""
+
+IDEAL = 3 + 2 / math.log2(3) + 1 / 2 + 1 / math.log2(5)
+"""Grades 3, 2, 1, 1 in the best order"""
+
+BY_HAND = {
+    "nDCG": (3 / math.log2(3) + 1 / math.log2(5) + 2 / math.log2(7)) / IDEAL,
+    "nDCG@4": (3 / math.log2(3) + 1 / math.log2(5)) / IDEAL,
+    "nDCG@2": (3 / math.log2(3)) / (3 + 2 / math.log2(3)),
+    "nDCG@1": 0,
+    "RR": 1 / 2,
+    "RR@2": 1 / 2,
+    "RR@1": 0,
+    "RR(rel=2)": 1 / 2,
+    "RR(rel=4)": 0,
+    "AP": (1 / 2 + 2 / 4 + 3 / 6) / 4,
+    "AP@4": (1 / 2 + 2 / 4) / 4,
+    "AP(rel=2)": (1 / 2 + 2 / 6) / 2,
+    "P@4": 2 / 4,
+    "P@10": 3 / 10,
+    "P(rel=2)@6": 2 / 6,
+    "R@4": 2 / 4,
+    "R(rel=2)@4": 1 / 2,
+    "R@100": 3 / 4,
+    "Success@1": 0,
+    "Success@2": 1,
+    "Success(rel=3)@2": 1,
+    "Judged@2": 1 / 2,
+    "Judged@4": 3 / 4,
+    "Judged@10": 5 / 6,
+    "Judged": 5 / 6,
+}
+
+
+@pytest.mark.parametrize("measure", BY_HAND)
+def test_a_measure_has_the_value_computed_by_hand(measure):
+    # Both are a handful of float64 operations: they may differ by the order of a sum, not by more.
+    assert value(measure, "abxdye", GRADES) == pytest.approx(BY_HAND[measure], rel=1e-14, abs=0)
+
+
+def test_the_values_by_hand_cover_every_measure():
+    assert {parse(name).name for name in BY_HAND} == set(MEASURES)
+
+
+@pytest.mark.parametrize("row", MEASURES.values(), ids=MEASURES)
+def test_every_row_of_the_registry_has_its_formula_and_sentence(row):
+    assert callable(getattr(formulas, row.formula))
+    assert row.sentence.endswith(".")
+
+
+def test_the_perfect_order_has_ndcg_one_and_unjudged_documents_lower_it():
+    assert value("nDCG", "bedz", GRADES) == 1
+    assert value("nDCG", "abedz", GRADES) < 1
+
+
+def test_a_query_without_a_relevant_document_has_value_zero_and_counts_in_the_mean():
+    qrels = {"good": {"a": 1}, "hopeless": {"a": 0, "b": -1}}
+    run = {"good": ranking("a"), "hopeless": ranking("ab")}
+    table = per_query(run, qrels, ["nDCG@10", "RR", "AP", "P@1", "R@1", "Success@1"])
+    assert table.values.tolist() == [[1] * 6, [0] * 6]
+    assert set(table.means().values()) == {0.5}
+
+
+def test_a_judged_query_without_results_counts_as_zero_and_is_listed():
+    qrels = {"missing": {"a": 1}, "present": {"a": 1}, "empty": {"a": 1}}
+    run = {"present": ranking("a"), "empty": ranking("")}
+    table = per_query(run, qrels, ["nDCG@10", "Judged@10"])
+    assert table.query_ids == ["missing", "present", "empty"]
+    assert table.missing == ["missing", "empty"]
+    assert table.values.tolist() == [[0, 0], [1, 1], [0, 0]]
+    assert table.means() == {"nDCG@10": 1 / 3, "Judged@10": 1 / 3}
+
+
+def test_a_query_of_the_run_without_judgements_is_ignored_and_listed():
+    qrels = {"judged": {"a": 1}, "blank": {}}
+    run = {"other": ranking("a"), "judged": ranking("ba"), "blank": ranking("a")}
+    table = per_query(run, qrels, ["RR"])
+    assert table.query_ids == ["judged"]
+    assert table.ignored == ["other", "blank"]
+    assert table.means() == {"RR": 0.5}
+
+
+def test_measures_keep_the_order_asked_for_under_their_canonical_names():
+    table = per_query({"q": ranking("ab")}, {"q": {"b": 1}}, ["RR(rel=1)@10", "P@1", "AP"])
+    assert table.measures == ["RR@10", "P@1", "AP"]
+    assert table.values.tolist() == [[0.5, 0, 0.5]]
+
+
+def test_the_order_of_the_ranking_counts_and_not_its_scores():
+    upside_down = Ranking(["a", "b"], np.array([1, 2], dtype=np.float32))
+    assert per_query({"q": upside_down}, {"q": {"a": 1}}, ["RR"]).means() == {"RR": 1}
+
+
+def test_a_run_of_which_no_query_is_judged_is_refused():
+    with pytest.raises(DataError, match=r"none of the 1 queries of the run .*for example 17"):
+        per_query({"17": ranking("a")}, {"q17": {"a": 1}}, ["RR"])
+
+
+def test_qrels_without_a_judgement_are_refused():
+    with pytest.raises(DataError, match="no query has a judgement"):
+        per_query({"q": ranking("a")}, {}, ["RR"])
+
+
+# -- names --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "measure"),
+    [
+        ("nDCG@10", Measure("nDCG", 10)),
+        ("nDCG", Measure("nDCG")),
+        ("RR(rel=2)@10", Measure("RR", 10, 2)),
+        ("AP(rel=2)", Measure("AP", None, 2)),
+        (" Judged@10 ", Measure("Judged", 10)),
+        ("R(rel=1)@100", Measure("R", 100)),
+    ],
+)
+def test_a_name_is_parsed_and_its_canonical_name_is_parsed_to_the_same_measure(text, measure):
+    assert parse(text) == measure
+    assert parse(str(measure)) == measure
+
+
+def test_the_default_threshold_is_not_written():
+    assert str(parse("RR(rel=1)@10")) == "RR@10"
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("nDGC@10", UnknownKeyError, "unknown measure nDGC\n  Did you mean nDCG?"),
+        ("MRR@10", ConfigurationError, "unknown measure MRR\n  It is spelt RR here."),
+        ("recall@10", ConfigurationError, "unknown measure recall\n  It is spelt R here."),
+        ("ndcg", ConfigurationError, "unknown measure ndcg\n  It is spelt nDCG here."),
+        ("P", ConfigurationError, "P needs a cutoff\n  For example P@10."),
+        ("R(rel=2)", ConfigurationError, "R needs a cutoff\n  For example R(rel=2)@10."),
+        ("RR(real=2)", UnknownKeyError, "unknown parameter of RR: real\n  Did you mean rel?"),
+        ("nDCG(rel=2)@10", UnknownKeyError, "unknown parameter of nDCG: rel\n  Nothing is valid here."),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_spelling(text, error, message):
+    with pytest.raises(error) as refused:
+        parse(text)
+    assert type(refused.value) is error
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nDCG@", "nDCG@0", "nDCG@010", "nDCG@ten", "P@1.5", "RR(rel=0)", "RR@10@10", 10]
+)
+def test_what_has_not_the_form_of_a_name_is_refused_with_the_place_and_an_example(text):
+    with pytest.raises(ConfigurationError) as refused:
+        parse(text, where="quickstart.yaml:7")
+    assert str(refused.value).startswith(f"quickstart.yaml:7: {text!r} is not the name of a measure")
+    assert "nDCG@10" in refused.value.remedy
+
+
+def test_a_list_of_names_is_sorted_by_name_threshold_and_cutoff_each_once():
+    asked = ["nDCG@100", "nDCG", "RR(rel=2)@10", "nDCG@20", "RR(rel=1)@10", "RR@10", "AP"]
+    expected = ["AP", "RR@10", "RR(rel=2)@10", "nDCG@20", "nDCG@100", "nDCG"]
+    assert sorted_unique(asked) == expected
+    assert sorted_unique(reversed(asked)) == expected
+
+
+def test_the_order_of_a_list_does_not_depend_on_the_order_of_the_registry(monkeypatch):
+    asked = ["nDCG@10", "AP", "Judged@10", "RR"]
+    before = sorted_unique(asked)
+    monkeypatch.setattr(names, "MEASURES", dict(reversed(MEASURES.items())))
+    assert sorted_unique(asked) == before
+
+
+def test_names_tables_and_rankings_are_imported_without_numpy():
+    modules = ", ".join(f"xpm_ce.measures.{name}" for name in ("names", "table", "rankings", "bounds"))
+    script = f"import sys; import {modules}; print(sorted({{'numpy', 'torch'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+# -- orders -------------------------------------------------------------------------------------------------
+
+
+def test_trec_order_breaks_ties_by_descending_document_id():
+    ordered = trec_order(["d1", "d10", "d9", "é", "d2"], [1, 1, 1, 1, 2])
+    assert ordered.documents == ["d2", "é", "d9", "d10", "d1"]
+    assert ordered.scores.tolist() == [2, 1, 1, 1, 1]
+    assert ordered.scores.dtype == np.float32
+
+
+def test_trec_order_takes_for_a_tie_what_is_one_in_float32():
+    assert trec_order(["a", "b"], [1 + 1e-8, 1.0]).documents == ["b", "a"]
+    assert trec_order(["a", "b"], [1 + 1e-6, 1.0]).documents == ["a", "b"]
+    assert trec_order(["a", "b"], [0.0, -0.0]).documents == ["b", "a"]
+
+
+def test_trec_order_of_nothing_is_nothing():
+    assert trec_order([], []).documents == []
+
+
+# Far enough from the lowest float32 for a few ties to be lowered; the edge itself has its own case.
+@given(st.lists(st.floats(-(2.0**127), 2.0**127, width=32)))
+def test_separated_scores_decrease_strictly_and_move_no_further_than_needed(scores):
+    given_scores = np.sort(np.array(scores, dtype=np.float32))[::-1]
+    separated, ties = separate(given_scores)
+    assert separated.dtype == np.float32
+    assert np.all(separated[1:] < separated[:-1])
+    expected = []
+    for score in given_scores:  # the same rule in the words of the definition, one document after the other
+        below = np.nextafter(expected[-1], np.float32(-np.inf)) if expected else score
+        expected.append(min(score, below))
+    assert separated.tolist() == expected
+    assert ties == np.count_nonzero(given_scores[1:] == given_scores[:-1])
+    again = separate(separated)
+    assert again.ties == 0
+    assert again.scores.tobytes() == separated.tobytes()
+
+
+def test_the_two_zeros_are_a_tie_and_are_separated_by_the_smallest_float32():
+    separated, ties = separate([0.0, -0.0])
+    assert separated.tolist() == [0.0, float(np.nextafter(np.float32(0), np.float32(-1)))]
+    assert ties == 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ([1.0, 2.0], "the score 2.0 at rank 2 is above 1.0 before it"),
+        ([2.0, float("nan")], "score 2 is nan"),
+        ([float("inf"), 1.0], "score 1 is inf"),
+        ([1.0, float("-inf")], "score 2 is -inf"),
+        ([1e39, 1.0], "score 1 is 1e[+]39, which float32 cannot hold"),
+        ([np.finfo(np.float32).min] * 2, "leave no room to separate them"),
+    ],
+)
+def test_scores_that_cannot_be_separated_are_refused(scores, message):
+    with pytest.raises(DataError, match=message):
+        separate(scores)
+
+
+def test_the_best_order_is_by_grade_and_keeps_ties_as_they_stood():
+    best = best_order(ranking("axbyed"), GRADES)
+    assert best.documents == ["b", "e", "d", "a", "x", "y"]
+    assert np.all(np.diff(best.scores) < 0)
+
+
+@given(st.permutations("abcdef"), st.lists(st.integers(-1, 3), min_size=8, max_size=8))
+def test_no_order_of_the_candidates_beats_the_best_order(documents, grades):
+    judged = dict(zip("abcdefgh", grades, strict=True))
+    measures = ["nDCG@3", "nDCG", "RR", "AP", "AP(rel=2)", "P@2", "R(rel=2)@2", "Success@1"]
+    given_order = per_query({"q": ranking("".join(documents))}, {"q": judged}, measures).values
+    best = per_query({"q": best_order(ranking("".join(documents)), judged)}, {"q": judged}, measures).values
+    assert np.all(best >= given_order)
+
+
+def test_the_random_order_depends_on_seed_query_and_set_of_candidates_only():
+    candidates = ranking("abcdefghijklmnop")
+    drawn = random_order(candidates, "q1", 7)
+    assert "".join(drawn.documents) == "kaghmndpcefbolij"
+    assert random_order(ranking("ponmlkjihgfedcba"), "q1", 7).documents == drawn.documents
+    assert random_order(candidates, "q2", 7).documents != drawn.documents
+    assert random_order(candidates, "q1", 8).documents != drawn.documents
+    assert np.all(np.diff(drawn.scores) < 0)
+
+
+def test_the_random_order_puts_every_document_first_equally_often():
+    firsts = [random_order(ranking("abcd"), f"q{query}", 0).documents[0] for query in range(2000)]
+    counts = [firsts.count(document) for document in "abcd"]
+    # Binomial(2000, 1/4) has a standard deviation of 19.4: 5 of them, one draw, the same on every machine.
+    assert sum(counts) == 2000
+    assert max(abs(count - 500) for count in counts) < 97
+
+
+# -- the table ----------------------------------------------------------------------------------------------
+
+texts = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"]), min_size=1)
+rows = st.builds(
+    PerQueryRow, texts, texts, st.integers(1, 1000), st.sampled_from(["nDCG@10", "AP"]), st.floats(0, 1)
+)
+
+
+@given(st.lists(rows))
+def test_a_table_is_read_as_it_was_written(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("table") / "per_query.tsv"
+    write_per_query(path, rows)
+    assert read_per_query(path) == rows
+
+
+def test_a_table_has_one_line_a_query_and_measure_in_full_precision(tmp_path):
+    measured = per_query({"q": ranking("abc")}, {"q": {"c": 1}, "r": {"c": 1}}, ["RR", "P@1"])
+    write_per_query(tmp_path / "per_query.tsv", measured.rows(order="first stage", depth=100))
+    assert (tmp_path / "per_query.tsv").read_text() == (
+        "query_id\torder\tdepth\tmeasure\tvalue\n"
+        "q\tfirst stage\t100\tRR\t0.3333333333333333\n"
+        "q\tfirst stage\t100\tP@1\t0.0\n"
+        "r\tfirst stage\t100\tRR\t0.0\n"
+        "r\tfirst stage\t100\tP@1\t0.0\n"
+    )
+
+
+@pytest.mark.parametrize("query_id", ["a\tb", "a\nb", "a\rb", ""])
+def test_an_id_that_would_break_the_table_is_refused_and_no_file_is_left(tmp_path, query_id):
+    with pytest.raises(DataError, match="a tab or a line break"):
+        write_per_query(tmp_path / "t.tsv", [PerQueryRow(query_id, "best", 10, "AP", 0.5)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_value_that_is_not_finite_is_refused(tmp_path):
+    with pytest.raises(DataError, match="the value of AP for query q is nan"):
+        write_per_query(tmp_path / "t.tsv", [PerQueryRow("q", "best", 10, "AP", float("nan"))])
+
+
+HEADER = "query_id\torder\tdepth\tmeasure\tvalue\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("query\tvalue\n", r"t\.tsv:1: unknown columns"),
+        ("", r"t\.tsv:1: unknown columns"),
+        (HEADER[:-1], "the last line is cut off"),
+        (f"{HEADER}q\tbest\t10\tAP\t0.5", "the last line is cut off"),
+        (f"{HEADER}q\tbest\t10\tAP\n", r"t\.tsv:2: malformed row"),
+        (f"{HEADER}q\tbest\t10\tAP\t1.0\nq\tbest\tten\tAP\t0.5\n", r"t\.tsv:3: malformed row"),
+        (f"{HEADER}q\tbest\t10\tAP\tnan\n", r"t\.tsv:2: the value is nan"),
+    ],
+)
+def test_a_file_that_is_not_such_a_table_is_refused_with_its_line(tmp_path, content, message):
+    (tmp_path / "t.tsv").write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_per_query(tmp_path / "t.tsv")
+
+
+def test_a_table_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no readable per-query table"):
+        read_per_query(tmp_path / "t.tsv")

@@ -1,0 +1,65 @@
+"""Options that several verbs share."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xpm_ce.workspace import Workspace
+
+
+def _workspace(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Workspace:
+    return Workspace.resolve(value)
+
+
+workdir = click.option(
+    "--workdir",
+    "workspace",
+    callback=_workspace,
+    help="Workspace folder; else $XPM_CE_WORKDIR, else ./workspace.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the same data as JSON.")
+overrides = click.option(
+    "-c",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a value by its dotted path, typed as in YAML; repeatable. Example: -c 'learner.steps=100'",
+)
+launchers = click.option(
+    "--launchers",
+    type=click.Path(path_type=Path),
+    help="The launchers file; else ./launchers.yaml where there is one, else all cores and fp32.",
+)
+yaml_file = click.argument("file", type=click.Path(path_type=Path))
+
+
+def experiment_name(workspace: Workspace, name: str | None) -> str:
+    """The experiment that `name` means: an identifier, a YAML file whose `id` it is, or the last one planned here."""
+    from xpm_ce.errors import ConfigurationError
+
+    if name is None:
+        known = workspace.experiments()
+        if not known:
+            raise ConfigurationError(
+                "no experiment was planned here",
+                where=str(workspace.path),
+                remedy="Run `xpm-ce run FILE.yaml`, or give --workdir.",
+            )
+        return known[0]
+    if name.endswith((".yaml", ".yml")):
+        import yaml
+
+        try:
+            return str(yaml.safe_load(Path(name).read_text())["id"])
+        except OSError as error:
+            raise ConfigurationError(f"cannot read {name} ({error.strerror})", remedy="Give an existing file.") from error
+        except (yaml.YAMLError, KeyError, TypeError) as error:
+            raise ConfigurationError("no `id` in this file", where=name, remedy="Add `id: NAME`.") from error
+    return name
+
+
+def print_json(value: Any) -> None:
+    """Print JSON to the standard output."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,0 +1,33 @@
+"""`xpm-ce run`: run what is missing of an experiment."""
+
+from pathlib import Path
+
+import click
+
+from xpm_ce.cli.options import launchers, overrides, workdir, yaml_file
+from xpm_ce.workspace import Workspace
+
+RUN_MODES = ("normal", "dry_run")
+
+
+@click.command("run")
+@yaml_file
+@overrides
+@workdir
+@launchers
+@click.option(
+    "--run-mode", type=click.Choice(RUN_MODES), default="normal", show_default=True, help="dry_run only prints the plan."
+)
+def command(
+    file: Path, overrides: tuple[str, ...], workspace: Workspace, launchers: Path | None, run_mode: str
+) -> None:
+    """Run what is missing of FILE, then print its table.
+
+    Example: xpm-ce run experiments/quickstart.yaml -c collection.seed=1
+    """
+    from experimaestro.scheduler.workspace import RunMode
+
+    from xpm_ce.experiment import Configuration, start
+
+    mode = RunMode.DRY_RUN if run_mode == "dry_run" else RunMode.NORMAL
+    start(Configuration.load(file, overrides, launchers=launchers), workspace, run_mode=mode)

@@ -1,0 +1,68 @@
+"""The task that scores: a model, a first-stage run and a depth give a run. It does not know any judgement."""
+
+from pathlib import Path
+from typing import Optional
+
+from experimaestro import Constant, Meta, Param, PathGenerator, field
+
+from xpm_ce.data.parts import Queries
+from xpm_ce.data.runs import Run
+from xpm_ce.data.store import DocumentStore
+from xpm_ce.errors import ConfigurationError
+from xpm_ce.jobs import Job
+from xpm_ce.scorers.models import Model
+
+
+class Rerank(Job):
+    """Re-rank the first `depth` documents of each query: the set of documents stays, their order changes."""
+
+    __xpmid__ = "xpm_ce.evaluate.rerank"
+    version: Constant[int] = 1
+
+    model: Param[Model]
+    """What scores: a checkpoint, an untrained scorer, or an existing model"""
+
+    run: Param[Run]
+    """The first stage's run"""
+
+    queries: Param[Queries]
+    """Texts of the run's queries"""
+
+    store: Param[DocumentStore]
+    """Texts of the run's documents"""
+
+    depth: Param[int]
+    """Documents per query that are scored, counted from the first stage's first"""
+
+    precision: Param[str] = field(default="fp32")
+    """Precision of the forward pass, fp32 or bf16; scores are fp32 in any case"""
+
+    device: Meta[str] = field(default="cpu")
+    """Where the forward pass runs: cpu, cuda, cuda:1"""
+
+    tokens_per_batch: Meta[int] = field(default=8192)
+    """Padded tokens of a batch; bounds the memory"""
+
+    finished: Meta[Optional[Path]] = field(default=None)
+    """Folder of a finished job of the same model and first stage at another depth: its scores are taken over"""
+
+    ranking: Meta[Path] = field(default_factory=PathGenerator("run.gz"))
+    """The re-ranked run (TREC format, strictly decreasing scores)"""
+
+    scores: Meta[Path] = field(default_factory=PathGenerator("scores.npy"))
+    """The scores as computed, float32, in the order of the first stage's run, at most `depth` a query"""
+
+    counts: Meta[Path] = field(default_factory=PathGenerator("counts.json"))
+    """Depth, pairs scored now and taken over, queries, truncations, ties, seconds"""
+
+    def __validate__(self) -> None:
+        if self.depth < 1:
+            raise ConfigurationError(f"a depth must be at least 1, not {self.depth}")
+
+    def compute(self) -> None:
+        from xpm_ce.evaluate.reranking import rerank
+
+        rerank(self)
+
+    def task_outputs(self, dep):
+        return dep(Run.C(path=self.ranking))

@@ -1,0 +1,104 @@
+"""The plan of an experiment: every job with its state and reason, where each result stands in the table, warnings.
+
+Written to `plan.json`, which tables, status and monitor read. This module does not know how jobs are made.
+"""
+
+import collections
+import dataclasses
+import datetime
+from typing import Any
+
+from xpm_ce import atomic
+from xpm_ce.extensions import Extension
+from xpm_ce.graph.planner import PlannedJob, Planner, State
+from xpm_ce.workspace import Workspace
+
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A measured system: which `Measure` job holds it, and its place in tables.
+
+    `system` is one of: trained, untrained, model, run, first stage. `protocol` names the evaluation set.
+    """
+
+    job: str
+    system: str
+    protocol: str
+    coordinates: dict[str, str]
+
+
+@dataclasses.dataclass
+class Plan:
+    """Everything that is known about an experiment before it runs."""
+
+    experiment: str
+    title: str
+    files: list[str]
+    jobs: list[PlannedJob]
+    results: list[Result]
+    table: dict[str, Any]
+    """How the summary table is laid out: rows, columns, aggregated axis, measures, depths"""
+    counts_of_queries: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What planning counted in the data, such as training queries that are also test queries"""
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    extensions: tuple[Extension, ...] = ()
+    """The user's own files, to be copied into the workspace before a job is submitted"""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Jobs to reuse, to run and blocked."""
+        counts = collections.Counter(job.state for job in self.jobs)
+        return {state.value: counts[state] for state in State}
+
+    @property
+    def counts_by_kind(self) -> dict[str, dict[str, int]]:
+        """The same, per kind of job, in the order of the graph."""
+        kinds: dict[str, dict[str, int]] = {}
+        for job in self.jobs:
+            kinds.setdefault(job.kind, {state.value: 0 for state in State})[job.state.value] += 1
+        return kinds
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented form: schema 1."""
+        return {
+            "schema": SCHEMA,
+            "experiment": self.experiment,
+            "title": self.title,
+            "planned": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "files": self.files,
+            "counts": self.counts,
+            "counts_by_kind": self.counts_by_kind,
+            "data": self.counts_of_queries,
+            "warnings": self.warnings,
+            "table": self.table,
+            "results": [dataclasses.asdict(result) for result in self.results],
+            "jobs": [
+                {
+                    "kind": job.kind,
+                    "task": job.task,
+                    "id": job.identity,
+                    "folder": str(job.folder),
+                    "state": job.state.value,
+                    "coordinates": job.coordinates,
+                    "depends_on": job.depends_on,
+                    "reason": {"kind": job.reason.why.value, "values": list(job.reason.values)},
+                }
+                for job in self.jobs
+            ],
+        }
+
+    def write(self, workspace: Workspace) -> None:
+        """Write `plan.json` into the workspace, atomically."""
+        atomic.write_json(workspace.plan_file(self.experiment), self.as_json())
+
+
+def source_warnings(planner: Planner) -> list[str]:
+    """One warning per kind of task whose source differs from the one recorded with a result that will be reused."""
+    stale = collections.Counter(job.task for job in planner.jobs.values() if job.stale_source)
+    return [
+        f"{count} reused {task} result{'s' if count > 1 else ''}: the source code differs from when they were computed; "
+        "raise the version of what changed, or delete the job folders, if the results would change"
+        for task, count in sorted(stale.items())
+    ]

@@ -1,0 +1,175 @@
+"""The planning submitter: names jobs by experimaestro's own identifier and reads their state, without running anything.
+
+experimaestro's dry run gives the same identifiers at several times the cost. This module does not know what the jobs are.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from experimaestro import Config, Task
+from experimaestro.generators import PathGenerator
+
+from xpm_ce.identity import HashCache, source_fingerprint
+from xpm_ce.workspace import JobFolder, Workspace
+
+
+class State(str, enum.Enum):
+    """What a run would do with a job."""
+
+    REUSE = "reuse"
+    RUN = "run"
+    BLOCKED = "blocked"
+
+
+class Why(str, enum.Enum):
+    """Why a job has its state: a closed set."""
+
+    DONE = "done"
+    NEVER_RUN = "never run"
+    FAILED = "failed before"
+    INTERRUPTED = "interrupted"
+    DAMAGED = "outputs missing"
+    NO_CAPABILITY = "machine lacks a capability"
+    UPSTREAM_BLOCKED = "an input is blocked"
+
+
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """Why, and the values that go with it (damaged files, the missing capability, the blocked inputs)."""
+
+    why: Why
+    values: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.why.value}: {', '.join(self.values)}" if self.values else self.why.value
+
+
+@dataclasses.dataclass
+class PlannedJob:
+    """One job of a plan; `depends_on` holds identities, `coordinates` says where in the grid it stands."""
+
+    kind: str
+    task: str
+    identity: str
+    folder: Path
+    coordinates: dict[str, str]
+    depends_on: list[str]
+    state: State
+    reason: Reason
+    config: Any
+    output: Any
+    module: str
+    stale_source: bool = False
+
+
+def upstream_tasks(config: Any) -> list[Task]:
+    """The tasks that a configuration takes inputs from, directly, each once."""
+    found: dict[int, Task] = {}
+
+    def walk(value: Any) -> None:
+        if isinstance(value, Config):
+            information = value.__xpm__
+            if information.task is not None and information.task is not config:
+                found[id(information.task)] = information.task
+                return
+            for argument in value.__xpmtype__.arguments.values():
+                walk(information.values.get(argument.name))
+        elif isinstance(value, list):
+            for item in value:
+                walk(item)
+        elif isinstance(value, dict):
+            for item in value.values():
+                walk(item)
+
+    walk(config)
+    return list(found.values())
+
+
+def named(config: Any, workspace: Workspace) -> tuple[JobFolder, Any]:
+    """Name a task by its identifier: fills in its generated paths; gives its folder and its output, marked as such."""
+    information = config.__xpm__
+    information.validate()
+    _freeze(config)
+    folder = workspace.job(str(information.xpmtype.identifier.name), information.identifier.all.hex())
+    for argument in information.xpmtype.arguments.values():
+        if isinstance(argument.generator, PathGenerator):
+            information.values[argument.name] = folder.path / argument.generator.path
+    information.task = config
+    value_type = type(config).__xpmtype__.value_type
+    if hasattr(value_type, "task_outputs"):
+        return folder, value_type.task_outputs(config, information.mark_output)
+    return folder, config
+
+
+def _freeze(config: Any) -> None:
+    """Seal a configuration and those below it, so that identifiers are computed once; fills in `default_factory` values."""
+
+    def walk(value: Any) -> None:
+        if isinstance(value, Config):
+            information = value.__xpm__
+            if information._sealed:
+                return
+            for argument in value.__xpmtype__.arguments.values():
+                current = information.values.get(argument.name)
+                if argument.generator is not None and current is None:
+                    if not isinstance(argument.generator, PathGenerator):
+                        information.values[argument.name] = argument.generator()
+                else:
+                    walk(current)
+            information._identifier, information._sealed = information.identifier, True
+        elif isinstance(value, list):
+            for item in value:
+                walk(item)
+        elif isinstance(value, dict):
+            for item in value.values():
+                walk(item)
+
+    walk(config)
+
+
+class Planner:
+    """A submitter that plans: call it with a task, it gives the task's output; `jobs` holds every job once."""
+
+    def __init__(self, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",)):
+        self.workspace, self.capabilities = workspace, capabilities
+        self.hashes = HashCache(workspace.hashes)
+        self.jobs: dict[str, PlannedJob] = {}
+
+    def __call__(self, config: Any, *, kind: str, coordinates: dict[str, str] | None = None) -> Any:
+        folder, output = named(config, self.workspace)
+        identity = folder.identity
+        if identity in self.jobs:
+            return self.jobs[identity].output
+        inputs = [task.__xpm__.identifier.all.hex() for task in upstream_tasks(config)]
+        state, reason = self._state(config, folder, inputs)
+        module = type(config).__xpmtype__.value_type.__module__
+        record = folder.record if state is State.REUSE else None
+        self.jobs[identity] = PlannedJob(
+            kind, folder.task, identity, folder.path, dict(coordinates or {}), inputs, state, reason, config, output,
+            module, stale_source=bool(record and record["source"] != source_fingerprint(record["task"])),
+        )  # fmt: skip
+        return output
+
+    def _state(self, config: Any, folder: JobFolder, inputs: list[str]) -> tuple[State, Reason]:
+        if folder.marked_done:
+            damaged = folder.damaged() if folder.record else ["outputs.json"]
+            if not damaged:
+                return State.REUSE, Reason(Why.DONE)
+            return self._blocked(config, inputs) or (State.RUN, Reason(Why.DAMAGED, tuple(damaged)))
+        why = {"failed": Why.FAILED, "interrupted": Why.INTERRUPTED}.get(folder.state, Why.NEVER_RUN)
+        return self._blocked(config, inputs) or (State.RUN, Reason(why))
+
+    def _blocked(self, config: Any, inputs: list[str]) -> tuple[State, Reason] | None:
+        blocked = tuple(key for key in inputs if self.jobs[key].state is State.BLOCKED)
+        if blocked:
+            return State.BLOCKED, Reason(Why.UPSTREAM_BLOCKED, blocked)
+        precision = config.__xpm__.values.get("precision")
+        if precision is not None and precision not in self.capabilities:
+            return State.BLOCKED, Reason(Why.NO_CAPABILITY, (precision,))
+        return None
+
+    def of_kind(self, kind: str) -> Iterator[PlannedJob]:
+        return (job for job in self.jobs.values() if job.kind == kind)

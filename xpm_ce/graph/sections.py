@@ -1,0 +1,160 @@
+"""The sections of an experiment's YAML, and the classes whose own arguments are their keys.
+
+A section whose class is a task or a library class gets its keys, types, defaults and help from that class; the ones here
+have no other home. Nothing is declared twice.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import List, Optional
+
+from experimaestro import Config, Constant, Meta, Param, field
+
+from xpm_ce.data.collection import Collection
+from xpm_ce.data.table import COLLECTIONS
+from xpm_ce.errors import ConfigurationError
+from xpm_ce.losses.table import LOSSES
+from xpm_ce.measures import names
+from xpm_ce.scorers.table import BACKBONES, SCORERS
+
+EXPERIMAESTRO_KEYS = (
+    "id", "title", "subtitle", "description", "paper", "module", "file", "pythonpath", "imports", "parent",
+    "pre_experiment", "add_timestamp", "dirty_git",
+)  # fmt: skip
+"""Keys that experimaestro itself reads"""
+
+
+class EvaluationSet(Config):
+    """One set of queries that every system is measured on: a protocol, by its name in tables."""
+
+    __xpmid__ = "xpm_ce.graph.evaluation_set"
+    version: Constant[int] = 1
+
+    split: Param[str]
+    """Split of the collection whose queries are measured"""
+
+    name: Param[Optional[str]] = field(default=None)
+    """Name in tables; by default the split's"""
+
+    collection: Param[Optional[Collection]] = field(default=None)
+    """Another collection than the experiment's, for transfer"""
+
+    ignore_identical_ids: Param[bool] = field(default=False)
+    """Leave out a document whose id is the query's, as BEIR does (ArguAna, Quora)"""
+
+    @property
+    def label(self) -> str:
+        return self.name or self.split
+
+
+class Evaluation(Config):
+    """What is measured, and on what."""
+
+    __xpmid__ = "xpm_ce.graph.evaluation"
+    version: Constant[int] = 1
+
+    sets: Param[List[EvaluationSet]]
+    """Sets of queries; a table each"""
+
+    depths: Param[List[int]]
+    """Documents per query that are re-ranked; the largest is scored, the others are cut from it"""
+
+    measures: Param[List[str]]
+    """Measures in the spelling of ir-measures; the first is the one of the summary table"""
+
+    untrained: Param[bool] = field(default=True)
+    """Measure every scorer of the grid before training, too"""
+
+    precision: Param[str] = field(default="fp32")
+    """Precision of re-ranking"""
+
+    device: Meta[str] = field(default="cpu")
+    """Where re-ranking runs: cpu, cuda, cuda:1"""
+
+    tokens_per_batch: Meta[int] = field(default=8192)
+    """Padded tokens of a batch when re-ranking; bounds the memory"""
+
+    def __validate__(self) -> None:
+        for name in ("sets", "depths", "measures"):
+            if not getattr(self, name):
+                raise ConfigurationError(f"{name} is empty", remedy="Give at least one.")
+        for name in self.measures:
+            names.parse(name)
+        if min(self.depths) < 1:
+            raise ConfigurationError("depths must be at least 1")
+
+
+class ModelFolder(Config):
+    """An existing model, evaluated without training."""
+
+    __xpmid__ = "xpm_ce.graph.model_folder"
+    version: Constant[int] = 1
+
+    name: Param[str]
+    """Name in tables"""
+
+    path: Meta[Path]
+    """A transformers folder with a sequence-classification head of one output"""
+
+    max_length: Param[int]
+    """Tokens of a pair, special tokens included"""
+
+    max_query_length: Param[Optional[int]] = field(default=None)
+    """Tokens of a query; by default no limit of its own"""
+
+
+class RunFile(Config):
+    """A run from elsewhere, measured like ours."""
+
+    __xpmid__ = "xpm_ce.graph.run_file"
+    version: Constant[int] = 1
+
+    name: Param[str]
+    """Name in tables"""
+
+    path: Meta[Path]
+    """A TREC run, .gz or not"""
+
+    set: Param[Optional[str]] = field(default=None)
+    """Name of the evaluation set whose queries it answers; by default the first"""
+
+
+class TableLayout(Config):
+    """How the summary table is laid out, by names of axes of the grid."""
+
+    __xpmid__ = "xpm_ce.graph.table_layout"
+    version: Constant[int] = 1
+
+    rows: Param[Optional[str]] = field(default=None)
+    """Axis of the rows; by default the grid's first that is neither columns nor over"""
+
+    columns: Param[Optional[str]] = field(default=None)
+    """Axis of the columns; by default the grid's next"""
+
+    over: Param[Optional[str]] = field(default=None)
+    """Axis that is averaged; by default the axis named seed"""
+
+
+class ValidationSplit(Config):
+    """A part of the training queries that is kept from training, drawn by hash(seed, query id)."""
+
+    __xpmid__ = "xpm_ce.graph.validation_split"
+    version: Constant[int] = 1
+
+    fraction: Param[float]
+    """Share of the training queries, between 0 and 1"""
+
+    seed: Param[int] = field(default=0)
+    """Another seed draws other queries"""
+
+
+TABLES: Mapping[type | str, Mapping[str, str]] = {
+    Collection: COLLECTIONS,
+    "xpm_ce.losses.loss": LOSSES,
+    "xpm_ce.scorers.backbone": BACKBONES,
+    "xpm_ce.scorers.scorer": SCORERS,
+    "xpm_ce.samplers.sampler": {
+        "groups": "xpm_ce.samplers.groups.GroupSampler",
+        "lists": "xpm_ce.samplers.lists.ListSampler",
+    },
+}

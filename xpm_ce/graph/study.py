@@ -1,0 +1,110 @@
+"""An experiment as its YAML (or Python) says it: sections checked, grid read, types not yet given.
+
+This module does not know jobs; `graph/build.py` turns each point of the grid into configurations.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from xpm_ce.errors import ConfigurationError, UnknownKeyError
+from xpm_ce.graph.grid import Axis, grid_points, read_axes
+from xpm_ce.graph.sections import EXPERIMAESTRO_KEYS, TableLayout
+from xpm_ce.settings.document import Document, load
+from xpm_ce.settings.nodes import Node
+from xpm_ce.settings.typed import typed
+
+SECTIONS = ("collection", "first_stage", "training_set", "validation", "learner", "evaluation")
+"""Sections that the grid can vary"""
+OTHER_SECTIONS = ("store", "extensions", "grid", "models", "runs", "table")
+REQUIRED_SECTIONS = ("collection", "first_stage", "evaluation")
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A checked document and the axes of its grid."""
+
+    document: Document
+    axes: list[Axis]
+
+    @classmethod
+    def load(
+        cls, file: Path, overrides: Sequence[str] = (), *, pre_yaml: Sequence[Path] = (), post_yaml: Sequence[Path] = ()
+    ) -> "Study":
+        """Read a YAML file; ConfigurationError with file:line where a section is unknown, missing or misshapen."""
+        return cls.of(load(file, overrides, pre_yaml=pre_yaml, post_yaml=post_yaml))
+
+    @classmethod
+    def of(cls, document: Document) -> "Study":
+        """The study of a document that is already in memory."""
+        for key, node in document.root.nodes.items():
+            if key not in (*EXPERIMAESTRO_KEYS, *SECTIONS, *OTHER_SECTIONS):
+                raise UnknownKeyError(key, (*SECTIONS, *OTHER_SECTIONS, "id", "title"), where=node.where)
+        identifier = document.require("id")
+        if not re.fullmatch(r"[\w.-]+", identifier.text):
+            raise ConfigurationError(
+                f"id must be a word of letters, digits, '-', '_' and '.', not {identifier.described}",
+                where=identifier.where,
+            )
+        axes = read_axes(document.get("grid"), sections=SECTIONS)
+        for section in REQUIRED_SECTIONS:
+            if document.get(section) is None and not any(axis.touches((section,)) for axis in axes):
+                raise ConfigurationError(f"{section} is missing", where=document.root.where)
+        if document.get("learner") is not None and document.get("training_set") is None:
+            raise ConfigurationError(
+                "a learner needs a training set", where=document.require("learner").where, remedy="Add training_set."
+            )
+        return cls(document, axes)
+
+    @property
+    def id(self) -> str:
+        return self.document.require("id").text
+
+    @property
+    def title(self) -> str:
+        title = self.document.get("title")
+        return title.text if title is not None else self.id
+
+    def points(self) -> Iterator[tuple[dict[str, str], Document]]:
+        """Every combination of the grid: coordinates and document."""
+        return grid_points(self.document, self.axes)
+
+    def axes_of_scorer(self) -> list[str]:
+        """Names of the axes that change a scorer before it is trained, or the data that it reads."""
+        kept = ("learner.scorer", "collection", "first_stage", "evaluation", "validation")
+        return [axis.name for axis in self.axes if axis.touches(kept)]
+
+    def axes_of_data(self) -> list[str]:
+        """Names of the axes that change the first stage or what is measured."""
+        return [axis.name for axis in self.axes if axis.touches(("collection", "first_stage", "evaluation"))]
+
+    def section(self, name: str) -> list[Node]:
+        """The entries of a section that is a list; none where the section is absent."""
+        node = self.document.get(name)
+        if node is None:
+            return []
+        if node.kind != "list":
+            raise ConfigurationError(f"{name} is a list", where=node.where, remedy="Begin each entry with `- `.")
+        return list(node)
+
+    def layout(self) -> dict[str, Any]:
+        """Axes of the summary table: rows, columns, what is averaged, and labels in the grid's order."""
+        names = [axis.name for axis in self.axes]
+        node = self.document.get("table")
+        asked = typed(TableLayout, node) if node is not None else TableLayout.C()
+        for key in ("rows", "columns", "over"):
+            value = getattr(asked, key)
+            if value is not None and value not in names:
+                assert node is not None
+                raise UnknownKeyError(value, names, where=(node.get(key) or node).where, kind="axis")
+        over = asked.over or ("seed" if "seed" in names else None)
+        free = [name for name in names if name not in (over, asked.rows, asked.columns)]
+        rows = asked.rows or (free.pop(0) if free else None)
+        columns = asked.columns or (free.pop(0) if free else None)
+        labels = {axis.name: [point.label for point in axis.points] for axis in self.axes}
+        return {
+            "rows": rows, "columns": columns, "over": over,
+            "row_labels": labels.get(rows or "", []), "column_labels": labels.get(columns or "", []),
+        }  # fmt: skip

@@ -1,0 +1,114 @@
+"""Hands the missing jobs of a plan to experimaestro's scheduler, and tells afterwards what became of them.
+
+A finished job is never handed over: its outputs are marked as loaded, so that nothing depends on a job that will not run.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from experimaestro import Config
+
+from xpm_ce.graph.planner import PlannedJob, State
+from xpm_ce.launch.local import LocalLauncher
+from xpm_ce.workspace import JobFolder
+
+UNLIMITED_RETRIES = 10**9
+"""experimaestro refuses for ever a resumable task that failed `max_retries` times, even when its cause was mended"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """The root cause of one failed job."""
+
+    task: str
+    identity: str
+    coordinates: dict[str, str]
+    exception: str
+    what: str
+    where: str
+    remedy: str
+    frame: str
+    log: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of the jobs of a run: identities of those that ran, root causes, identities of those they blocked."""
+
+    ran: list[str]
+    failures: list[Failure]
+    blocked: list[str]
+
+
+def submit(jobs: Iterable[PlannedJob], *, experiment: Any, launcher: LocalLauncher) -> None:
+    """Submit the jobs that a plan says must run, in the plan's order (inputs first)."""
+    jobs = list(jobs)
+    reused = frozenset(job.identity for job in jobs if job.state is State.REUSE)
+    experiment.scheduler.addlistener(launcher.slots)
+    for job in jobs:
+        if job.state is not State.RUN:
+            continue
+        folder = JobFolder(job.folder)
+        if folder.marked_done:  # something it listed is gone: experimaestro would believe the marker
+            os.replace(folder.done_marker, folder.done_marker.with_suffix(".damaged"))
+        _mark_loaded(job.config, reused)
+        information = job.config.__xpm__
+        information.task = None  # set while planning; a task that is its own upstream has no dependencies
+        launcher.submit_listeners = [lambda submitted, kind=job.kind: launcher.request_slot(submitted, kind)]
+        information.submit(None, launcher, max_retries=UNLIMITED_RETRIES)
+
+
+def _mark_loaded(config: Any, reused: frozenset[str]) -> None:
+    """Mark what `config` takes from finished jobs as loaded from disk."""
+
+    def walk(value: Any) -> None:
+        if isinstance(value, Config):
+            information = value.__xpm__
+            task = information.task
+            if task is not None and task is not config:
+                if task.__xpm__.identifier.all.hex() not in reused:
+                    return
+                information.loaded = True  # experimaestro then looks for dependencies below it, and so do we
+            for nested in information.values.values():
+                walk(nested)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item)
+
+    walk(config)
+
+
+def outcome(jobs: Iterable[PlannedJob], failed: dict[str, Any]) -> Outcome:
+    """Sort the jobs of a run into those that ran, those that failed and those that waited for a failed one.
+
+    `failed` is experimaestro's `failedJobs`: identity -> job, with the blocked ones among them.
+    """
+    ran, failures, blocked = [], [], []
+    for job in jobs:
+        if job.state is State.BLOCKED:
+            blocked.append(job.identity)
+        if job.state is not State.RUN:
+            continue
+        if job.identity not in failed:
+            ran.append(job.identity)
+        elif failed[job.identity].scheduler_state.failure_reason.name == "DEPENDENCY":
+            blocked.append(job.identity)
+        else:
+            failures.append(_failure(job))
+    return Outcome(ran, failures, blocked)
+
+
+def _failure(job: PlannedJob) -> Failure:
+    folder = JobFolder(job.folder)
+    cause = folder.failure or {
+        "exception": "Killed",
+        "what": "the process ended without a word: killed, or out of memory",
+        "remedy": "Look at the log; run the same command again to continue, with fewer parallel_jobs if memory is short.",
+    }
+    return Failure(
+        job.task, job.identity, job.coordinates, cause["exception"], cause["what"], cause.get("where", ""),
+        cause.get("remedy", ""), cause.get("frame", ""), folder.log,
+    )  # fmt: skip

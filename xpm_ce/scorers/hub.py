@@ -1,0 +1,34 @@
+"""A repository of the Hugging Face hub as a local folder, through the hub's own cache.
+
+Offline (HF_HUB_OFFLINE=1), only the cache is asked. This module does not know what the files mean.
+"""
+
+from pathlib import Path
+
+from xpm_ce.errors import DataError
+from xpm_ce.scorers.folders import HUB_PATTERNS
+
+SAFE, PICKLED = ("model*.safetensors", "model.safetensors.index.json"), ("pytorch_model*.bin*",)
+"""Weights, preferred and otherwise"""
+
+
+def snapshot(repository: str, revision: str) -> Path:
+    """The folder of a commit, with everything that loading reads; DataError where it cannot be had."""
+    folder = _download(repository, revision, (*HUB_PATTERNS, *SAFE))
+    if not list(folder.glob("model*.safetensors")):
+        folder = _download(repository, revision, (*HUB_PATTERNS, *PICKLED))
+    return folder
+
+
+def _download(repository: str, revision: str, patterns: tuple[str, ...]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(patterns)))
+    except (LocalEntryNotFoundError, RepositoryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise DataError(
+            f"{repository} at {revision[:12]} is neither in the local cache nor to be had from the hub "
+            f"({type(error).__name__})",
+            remedy=f"Where there is a network: hf download {repository} --revision {revision}",
+        ) from error

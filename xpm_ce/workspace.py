@@ -1,0 +1,197 @@
+"""Where things lie in a workspace, and what the files of a job's folder say about its state.
+
+    jobs/<task>/<identity>/      a job: its outputs, outputs.json, failure.json, params.json, <name>.done|.failed|.out|.err
+    plans/<experiment>/plan.json every job of the experiment's last run: folder, coordinates, dependencies, reason
+    cache/hashes.json            content hashes by (device, inode, size, mtime)
+    extensions/<sha256>/         copies of the user's own files, imported by jobs
+    experiments/<experiment>/    experimaestro's own records of runs
+
+Reads files only: neither experimaestro nor numpy is imported here.
+"""
+
+import fcntl
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xpm_ce.errors import ConfigurationError, DataError
+
+OUTPUTS, FAILURE = "outputs.json", "failure.json"
+DEFAULT_WORKDIR, WORKDIR_VARIABLE = "workspace", "XPM_CE_WORKDIR"
+
+
+class OutputFile(NamedTuple):
+    """A file that a finished job left, by its path relative to the job's folder."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; None where there is none, DataError where it is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise DataError("this file is not JSON", where=str(path), remedy="Delete it and run again.") from error
+
+
+class JobFolder:
+    """The folder of one job, read lazily; `task` is the identifier of its task type, as in `jobs/<task>/<identity>`."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.task, self.identity = path.parent.name, path.name
+        self.name = self.task.rpartition(".")[2]
+
+    @cached_property
+    def entries(self) -> frozenset[str]:
+        """Names in the folder; empty where there is no folder."""
+        try:
+            return frozenset(os.listdir(self.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return frozenset()
+
+    @property
+    def log(self) -> Path:
+        """What the job printed to its standard error."""
+        return self.path / f"{self.name}.err"
+
+    @property
+    def output_log(self) -> Path:
+        """What the job printed to its standard output."""
+        return self.path / f"{self.name}.out"
+
+    @property
+    def done_marker(self) -> Path:
+        return self.path / f"{self.name}.done"
+
+    @property
+    def marked_done(self) -> bool:
+        return f"{self.name}.done" in self.entries
+
+    @cached_property
+    def record(self) -> dict[str, Any] | None:
+        """`outputs.json`: files, environment, source fingerprint, seconds; None where the job did not end well."""
+        return read_json(self.path / OUTPUTS) if OUTPUTS in self.entries else None
+
+    @cached_property
+    def failure(self) -> dict[str, Any] | None:
+        """`failure.json`: what went wrong, where, what to do; None where nothing was recorded."""
+        return read_json(self.path / FAILURE) if FAILURE in self.entries else None
+
+    @property
+    def files(self) -> list[OutputFile]:
+        """The outputs that the job listed when it ended."""
+        return [OutputFile(**file) for file in (self.record or {}).get("files", [])]
+
+    def damaged(self) -> list[str]:
+        """Listed outputs that are missing or have another size."""
+        damaged = []
+        for file in self.files:
+            try:
+                intact = os.stat(self.path / file.path).st_size == file.bytes
+            except OSError:
+                intact = False
+            if not intact:
+                damaged.append(file.path)
+        return damaged
+
+    @property
+    def complete(self) -> bool:
+        """Whether the job ended well and everything it listed is still there with its size."""
+        return self.marked_done and self.record is not None and not self.damaged()
+
+    @property
+    def running(self) -> bool:
+        """Whether a process holds the job's lock."""
+        lock = self.path / f"{self.name}.lock"
+        try:
+            with open(lock) as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return False
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+
+    @property
+    def state(self) -> str:
+        """One of: done, running, failed, interrupted (started, then killed), waiting."""
+        if self.complete:
+            return "done"
+        if self.running:
+            return "running"
+        if f"{self.name}.failed" in self.entries or FAILURE in self.entries:
+            return "failed"
+        if self.marked_done:
+            return "damaged"
+        return "interrupted" if f"{self.name}.pid" in self.entries else "waiting"
+
+
+class Workspace:
+    """A folder that holds jobs and plans."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @classmethod
+    def resolve(cls, workdir: str | Path | None) -> "Workspace":
+        """`workdir`, else `$XPM_CE_WORKDIR`, else `./workspace`."""
+        return cls(Path(workdir or os.environ.get(WORKDIR_VARIABLE) or DEFAULT_WORKDIR).absolute())
+
+    @property
+    def hashes(self) -> Path:
+        return self.path / "cache" / "hashes.json"
+
+    def plan_file(self, experiment: str) -> Path:
+        return self.path / "plans" / experiment / "plan.json"
+
+    def job(self, task: str, identity: str) -> JobFolder:
+        return JobFolder(self.path / "jobs" / task / identity)
+
+    def experiments(self) -> list[str]:
+        """Names of the experiments that have a plan here, last planned first."""
+        plans = list((self.path / "plans").glob("*/plan.json"))
+        return [plan.parent.name for plan in sorted(plans, key=lambda plan: -plan.stat().st_mtime)]
+
+    def read_plan(self, experiment: str) -> dict[str, Any]:
+        """The plan of an experiment; ConfigurationError where there is none."""
+        plan = read_json(self.plan_file(experiment))
+        if plan is None:
+            known = ", ".join(self.experiments()) or "none"
+            raise ConfigurationError(
+                f"no plan of experiment {experiment}",
+                where=str(self.path),
+                remedy=f"Experiments planned here: {known}. Give --workdir, or run `xpm-ce run FILE.yaml` first.",
+            )
+        return plan
+
+    def find_job(self, prefix: str) -> JobFolder:
+        """The job whose identity starts with `prefix`; ConfigurationError where none or several do."""
+        folders = sorted(self.path.glob(f"jobs/*/{prefix}*"))
+        if len(folders) != 1:
+            what = f"no job starts with {prefix}" if not folders else f"{len(folders)} jobs start with {prefix}"
+            shown = ", ".join(f"{folder.parent.name}/{folder.name[:12]}" for folder in folders[:5])
+            raise ConfigurationError(
+                what, where=str(self.path), remedy=shown or "`xpm-ce status --jobs` lists the identities."
+            )
+        return JobFolder(folders[0])
+
+    def assert_writable(self) -> None:
+        """Make the workspace if need be; ConfigurationError where it cannot be written."""
+        probe = self.path / f".write-{os.getpid()}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise ConfigurationError(
+                f"the workspace cannot be written ({error.strerror})",
+                where=str(self.path),
+                remedy="Give another folder with --workdir or $XPM_CE_WORKDIR, or change its rights.",
+            ) from error
