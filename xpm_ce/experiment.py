@@ -126,7 +126,7 @@ def execute(plan: Plan, machine: LocalMachine, experiment: Any, workspace: Works
         try:
             experiment.wait()
         except KeyboardInterrupt:
-            from experimaestro.exceptions import GracefulExperimentExit
+            from experimaestro import GracefulExperimentExit
 
             click.echo("Interrupted. Jobs that run go on; the same command continues where they are.", err=True)
             raise GracefulExperimentExit() from None

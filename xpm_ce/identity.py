@@ -101,7 +101,7 @@ def _source(module: str) -> tuple[str, frozenset[str]] | None:
     if specification is None or specification.origin is None or not specification.origin.endswith(".py"):
         return None
     text = Path(specification.origin).read_bytes()
-    imported = set()
+    imported: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             imported.update(alias.name for alias in node.names)
@@ -114,7 +114,7 @@ def _source(module: str) -> tuple[str, frozenset[str]] | None:
 @functools.cache
 def source_fingerprint(module: str) -> str:
     """sha256 over the source of a module and of every module of the package that it imports, lazily or not."""
-    pending, seen = [module], {}
+    pending, seen = [module], dict[str, str]()
     while pending:
         name = pending.pop()
         if name in seen:

@@ -1,4 +1,4 @@
-"""The losses against torch, against sentence-transformers, and against loops over documents in double precision."""
+"""The losses against torch, sentence-transformers, and loops over documents in double precision."""
 
 import math
 
@@ -104,7 +104,7 @@ def test_value_and_gradient_agree_with_loops_in_double_precision(kind, terms, se
     def reference(moved):
         return looped(terms, moved, labels, teacher, ranks, lengths)
 
-    # central differences are wrong by step^2 times a third derivative of at most 1 or so, 1e-8, and by 1e-15 / step
+    # central differences err by step^2 times a third derivative of about 1 (1e-8), rounding adds 1e-15 / step
     step = 1e-4
     expected = np.zeros(shape)
     for cell in np.ndindex(shape):
@@ -174,8 +174,7 @@ def test_infonce_with_several_positives_is_the_mean_of_torchs_cross_entropies(li
     scores, _, mask = lists
     labels = torch.tensor([[1.0, 1.0, 1.0] + [0.0] * 5]).expand(16, 8)
     expected = sum(
-        functional.cross_entropy(scores[:, [i, 3, 4, 5, 6, 7]], torch.zeros(16, dtype=torch.long))
-        for i in range(3)
+        functional.cross_entropy(scores[:, [i, 3, 4, 5, 6, 7]], torch.zeros(16, dtype=torch.long)) for i in range(3)
     )
     value = InfoNCE.C().instance()(scores, Supervision(labels), mask)
     assert value.item() == pytest.approx(expected.item() / 3, **FP32)
@@ -263,9 +262,7 @@ def test_margin_mse_of_pairs_agrees_with_sentence_transformers(cross_encoder):
     teacher = torch.linspace(-4, 9, 12).view(6, 2).flip(1)
     theirs = MarginMSELoss(cross_encoder)([queries, positive, negative], teacher)
     scores = scored(cross_encoder, queries, zip(positive, negative, strict=True))
-    ours = MarginMSE.C().instance()(
-        scores, Supervision(teacher_scores=teacher), torch.ones(6, 2, dtype=torch.bool)
-    )
+    ours = MarginMSE.C().instance()(scores, Supervision(teacher_scores=teacher), torch.ones(6, 2, dtype=torch.bool))
     assert ours.item() == pytest.approx(theirs.item(), **LONGER)
 
 

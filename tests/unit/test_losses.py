@@ -98,9 +98,7 @@ def any_group(draw, least=1):
         return draw(st.lists(values, min_size=size, max_size=size))
 
     scores = column(st.floats(-6, 6, width=32))
-    return Group(
-        scores, column(st.integers(-1, 3)), column(st.sampled_from([-4.0, -1.5, 0.0, 0.5, 3.0, nan]))
-    )
+    return Group(scores, column(st.integers(-1, 3)), column(st.sampled_from([-4.0, -1.5, 0.0, 0.5, 3.0, nan])))
 
 
 # -- the table and the files --------------------------------------------------------------------------------
@@ -141,9 +139,7 @@ def test_configuring_a_loss_loads_neither_torch_nor_numpy():
         "for name in LOSSES: loss_class(name).__validate__(loss_class(name).C())",
         "print(sorted({'torch', 'numpy', 'transformers'} & set(sys.modules)))",
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -264,9 +260,7 @@ def test_hinge_by_hand():
     group = Group((0.5, 0.2, -0.1, -2), labels=(1, 1, 0, -1))
     # pairs: 1 - 0.5 - 0.1, 1 - 0.5 - 2 (nothing), 1 - 0.2 - 0.1, 1 - 0.2 - 2 (nothing)
     assert value_of(Hinge.C().instance(), group) == pytest.approx((0.4 + 0.7) / 4, **FP32)
-    assert value_of(Hinge.C(margin=3.0).instance(), group) == pytest.approx(
-        (2.4 + 0.5 + 2.7 + 0.8) / 4, **FP32
-    )
+    assert value_of(Hinge.C(margin=3.0).instance(), group) == pytest.approx((2.4 + 0.5 + 2.7 + 0.8) / 4, **FP32)
 
 
 def test_margin_mse_by_hand():
@@ -469,9 +463,7 @@ def test_adr_mse_with_a_high_temperature_sees_every_document_in_the_middle():
 @every_loss
 def test_scores_of_bfloat16_a_thousand_apart_give_a_finite_loss_in_float32(loss):
     scores = torch.tensor([[-500.0, 500.0, 0.0]], dtype=torch.bfloat16, requires_grad=True)
-    known = Supervision(
-        *(torch.tensor([row]) for row in ([3.0, 0.0, -1.0], [3.0, 2.0, 1.0], [1.0, 2.0, 3.0]))
-    )
+    known = Supervision(*(torch.tensor([row]) for row in ([3.0, 0.0, -1.0], [3.0, 2.0, 1.0], [1.0, 2.0, 3.0])))
     with torch.autocast("cpu", torch.bfloat16):
         value = loss(scores, known, torch.ones(1, 3, dtype=torch.bool))
     value.backward()
@@ -510,9 +502,7 @@ def test_missing_supervision_is_an_error_that_names_it(loss):
 )
 def test_a_parameter_that_makes_no_sense_is_refused(kind, parameter, value):
     kind.__validate__(kind.C())
-    with pytest.raises(
-        ConfigurationError, match=f"^{parameter} is {value}, which loss {kind.NAME} cannot use"
-    ):
+    with pytest.raises(ConfigurationError, match=f"^{parameter} is {value}, which loss {kind.NAME} cannot use"):
         kind.__validate__(kind.C(**{parameter: value}))
 
 

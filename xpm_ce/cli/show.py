@@ -17,8 +17,8 @@ def command(job: str, workspace: Workspace, as_json: bool) -> None:
     """
     folder = workspace.find_job(job)
     parameters = read_json(folder.path / "params.json") or {}
-    fields = next((entry["fields"] for entry in reversed(parameters.get("objects", [])) if "fields" in entry), {})
-    plain = {name: value for name, value in fields.items() if not isinstance(value, dict)}
+    described = [entry["fields"] for entry in parameters.get("objects", []) if "fields" in entry]
+    plain = {name: value for name, value in (described or [{}])[-1].items() if not isinstance(value, dict)}
     found = {
         "schema": 1,
         "task": folder.task,

@@ -4,7 +4,7 @@ This module does not know who ranked: a cross-encoder, a language model, another
 """
 
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 from experimaestro import Constant, Meta, Param, PathGenerator, field
 
@@ -51,7 +51,7 @@ class RunTrainingSet(Job):
     """What was built and left out"""
 
     @property
-    def supervision(self) -> List[str]:
+    def supervision(self) -> list[str]:
         """Kinds of supervision that the documents carry, sorted."""
         return sorted([*TEACHES[self.teaches], *([LABELS] if self.qrels is not None else [])])
 

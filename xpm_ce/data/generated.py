@@ -1,4 +1,4 @@
-"""A generated collection, for running everything without data: its texts are drawn from a seed, its best ranking is known.
+"""A generated collection, for running everything without data: texts are drawn, and the best ranking is known.
 
 It says nothing about real retrieval. This module does not know how texts are drawn (see `generator.py`).
 """

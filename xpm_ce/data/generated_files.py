@@ -3,7 +3,7 @@
     corpus.jsonl  queries.jsonl  qrels/{train,validation,test}.tsv
     triples/train.tsv         query id, id of a positive, id of a negative
     teacher/train.run.gz      TREC run with the teacher's scores, best first
-    manifest.json             {"schema": 1, "sha256": of all content, "files": {name: sha256 of its content}, "world": sizes, "counts": ...}
+    manifest.json             schema, sha256 of all content, sha256 of each file's content, sizes of the world, counts
 
 Hashes are over content, decompressed, so that they do not depend on a version of zlib. This module does not know how
 texts are drawn.
@@ -11,7 +11,6 @@ texts are drawn.
 
 import dataclasses
 import json
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def write_collection(folder: Path, world: World, *, expected: str | None = None)
                 "documents": len(documents.texts),
                 "queries": world.queries,
                 "queries_without_relevant_document": {
-                    split: sum(not generator.relevance(documents, query).max() >= generator.GRADES[0] for query in drawn)
+                    split: sum(not _grades(documents, query).any() for query in drawn)
                     for split, drawn in queries.items()
                 },
                 "triples": len(triples),
@@ -105,9 +104,13 @@ def checked(folder: Path, name: str) -> Path:
 def _qrels(documents: GeneratedDocuments, queries: list[GeneratedQuery]) -> Iterable[str]:
     yield "\t".join(QRELS_HEADER)
     for query in queries:
-        grades = generator.grades(generator.relevance(documents, query))
+        grades = _grades(documents, query)
         for row in np.flatnonzero(grades).tolist():
             yield f"{query.id}\t{document_id(row)}\t{grades[row]}"
+
+
+def _grades(documents: GeneratedDocuments, query: GeneratedQuery) -> np.ndarray:
+    return generator.grades(generator.relevance(documents, query))
 
 
 def _teacher(world: World, documents: GeneratedDocuments, query: GeneratedQuery) -> Ranking:

@@ -1,4 +1,4 @@
-"""The generated collection: a small world of concepts in which the best ranking is known and word overlap is not enough.
+"""A small world of concepts, in which the best ranking is known and word overlap is not enough to find it.
 
 Concepts have words in two dialects: queries mostly use one, documents the other. Some words belong to two concepts.
 A document mentions three concepts several times; it is relevant for a query about concepts A and B by how often it
@@ -199,7 +199,9 @@ def _words(draws: Draws, count: int) -> Iterator[str]:
             if word not in drawn:
                 break
         else:
-            raise ConfigurationError("the generated collection needs more words than there are", remedy="Ask for fewer.")
+            raise ConfigurationError(
+                "the generated collection needs more words than there are", remedy="Lower background_words."
+            )
         drawn.add(word)
         yield word
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from xpm_ce.data.distilled import RunTrainingSet
     from xpm_ce.data.mining import MineTrainingSet
     from xpm_ce.data.runs import Ranking
-    from xpm_ce.data.stored_documents import StoredDocuments
 
 SCHEMA = 1
 
@@ -71,16 +70,18 @@ def mined_groups(task: "MineTrainingSet", counts: Counter[str]) -> Iterator[Trai
         labels += [UNJUDGED] * len(random_rows)
         documents += [store.ids[row] for row in random_rows]
         scores = _teacher_scores(teacher, query_id, documents) if teacher is not None else None
-        counts.update({
-            "groups": 1,
-            "rows": len(documents),
-            "positives": sum(grade >= task.positive_grade for _, grade in relevant),
-            "relevant_below_positive_grade": sum(grade < task.positive_grade for _, grade in relevant),
-            "relevant_not_in_window": len({document for document, _ in relevant}.difference(ranked)),
-            "judged_not_relevant": labels.count(0),
-            "unjudged_in_window": labels.count(UNJUDGED) - len(random_rows),
-            "random": len(random_rows),
-        })
+        counts.update(
+            {
+                "groups": 1,
+                "rows": len(documents),
+                "positives": sum(grade >= task.positive_grade for _, grade in relevant),
+                "relevant_below_positive_grade": sum(grade < task.positive_grade for _, grade in relevant),
+                "relevant_not_in_window": len({document for document, _ in relevant}.difference(ranked)),
+                "judged_not_relevant": labels.count(0),
+                "unjudged_in_window": labels.count(UNJUDGED) - len(random_rows),
+                "random": len(random_rows),
+            }
+        )
         if scores is not None:
             counts["without_teacher_score"] += int(np.isnan(scores).sum())
         yield TrainingGroup(query_id, np.array(group_rows + random_rows, np.int64), np.array(labels), scores)
@@ -100,11 +101,13 @@ def distilled_groups(task: "RunTrainingSet", counts: Counter[str]) -> Iterator[T
             counts["queries_without_judgement"] += not grades
             counts["judged"] += int((labels != UNJUDGED).sum())
             counts["relevant"] += int((labels > 0).sum())
-        counts.update({
-            "groups": 1,
-            "rows": len(documents),
-            "groups_below_depth": int(len(documents) < task.depth),
-        })
+        counts.update(
+            {
+                "groups": 1,
+                "rows": len(documents),
+                "groups_below_depth": int(len(documents) < task.depth),
+            }
+        )
         yield TrainingGroup(query_id, store.rows(documents), labels, scores)
 
 
@@ -130,9 +133,7 @@ def _teacher_scores(teacher: "Mapping[str, Ranking]", query_id: str, documents: 
     return np.array([known.get(document, np.nan) for document in documents], np.float32)
 
 
-def _write(
-    task: "MineTrainingSet | RunTrainingSet", groups: Iterator[TrainingGroup], counts: Counter[str]
-) -> None:
+def _write(task: "MineTrainingSet | RunTrainingSet", groups: Iterator[TrainingGroup], counts: Counter[str]) -> None:
     write_training_set(task.training_set, groups, supervision=task.supervision, counts=counts)
     atomic.write_json(task.counts, {"schema": SCHEMA, **counts})
     logger.info("training set of %d queries with %d documents", counts["groups"], counts["rows"])

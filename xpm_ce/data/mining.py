@@ -4,7 +4,7 @@ This module does not know which loss will be trained, nor which documents of a g
 """
 
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 from experimaestro import Constant, Meta, Param, PathGenerator, field
 
@@ -68,7 +68,7 @@ class MineTrainingSet(Job):
     """What was built, injected and left out"""
 
     @property
-    def supervision(self) -> List[str]:
+    def supervision(self) -> list[str]:
         """Kinds of supervision that the documents carry, sorted."""
         return sorted([LABELS, TEACHER_ORDER, TEACHER_SCORES] if self.teacher is not None else [LABELS])
 

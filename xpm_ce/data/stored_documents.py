@@ -2,7 +2,7 @@
 
 Only ids are ever held in memory, never the texts. A folder holds, for n documents:
 
-    store.json     {"schema": 1, "documents": n, "bytes": size of texts.bin, "empty": documents without text, "text": format}
+    store.json     schema, documents (n), bytes (size of texts.bin), empty (documents without text), text (format)
     texts.bin      texts, UTF-8, one after the other
     offsets.npy    int64 [n + 1], the text of row i is bytes offsets[i] to offsets[i + 1]
     ids.npy        bytes of fixed width [n], UTF-8
@@ -93,7 +93,7 @@ class StoredIds(Sequence[str]):
     def __len__(self) -> int:
         return len(self._column)
 
-    def __getitem__(self, row):  # type: ignore[no-untyped-def]
+    def __getitem__(self, row):
         if isinstance(row, slice):
             return [identifier.decode() for identifier in self._column[row].tolist()]
         return self._column[row].decode()
@@ -188,7 +188,7 @@ class _Ids:
         encoded = identifier.encode(errors="replace")
         if identifier.split() != [identifier] or encoded.decode() != identifier or b"\0" in encoded:
             raise DataError(
-                f"document {len(self) + 1} of the collection has the id {identifier!r}: empty, with a blank, or no Unicode",
+                f"document {len(self) + 1} has the id {identifier!r}, which is empty, has a blank or is no Unicode",
                 remedy="Runs and judgements separate columns by blanks: rename it.",
             )
         self._pending.append(encoded)
@@ -206,6 +206,6 @@ def _refuse_twice(column: np.ndarray, order: np.ndarray) -> None:
     if len(twice):
         first, second = order[twice[0]], order[twice[0] + 1]
         raise DataError(
-            f"document {column[first].decode()} stands twice, as documents {first + 1} and {second + 1} of the collection",
+            f"document {column[first].decode()} stands twice, as number {first + 1} and {second + 1} of the collection",
             remedy="Keep one of them: runs and judgements name documents by id.",
         )

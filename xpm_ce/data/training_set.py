@@ -69,15 +69,11 @@ class StoredGroups:
                 description["queries"],
                 *[description["rows"]] * 4,
             ):
-                raise ValueError(
-                    f"its files do not belong together: schema {description['schema']}, lengths {found}"
-                )
+                raise ValueError(f"its files do not belong together: schema {description['schema']}, lengths {found}")
             self.supervision = carried(description["supervision"])
             self.counts: dict[str, int] = description["counts"]
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(
-                f"not a complete training set: {error}", where=str(path), remedy=REMAKE
-            ) from error
+            raise DataError(f"not a complete training set: {error}", where=str(path), remedy=REMAKE) from error
         self.path = path
         self._query_ids: list[str] = []
 
@@ -168,9 +164,9 @@ def write_training_set(
 ) -> None:
     """Write `groups` as they come; the folder is complete or absent, and only the query ids stay in memory.
 
-    `supervision` are the kinds that the documents carry, `counts` what the builder wants to be known (queries
-    left out, say). DataError: no group, a query without documents or given twice, a document twice in a
-    query, a value that its column cannot hold, a declared kind that no document carries.
+    `supervision` are the kinds that the documents carry, `counts` what the builder wants to be known (queries left
+    out, say; read after the last group). DataError: no group, a query without documents or given twice, a document
+    twice in a query, a value that its column cannot hold, a declared kind that no document carries.
     """
     import numpy as np
 
@@ -181,8 +177,7 @@ def write_training_set(
         with contextlib.ExitStack() as files:
             offsets = files.enter_context(_GrowingArray(temporary / "offsets.npy", "int64"))
             columns = [
-                files.enter_context(_GrowingArray(temporary / f"{name}.npy", dtype))
-                for name, dtype in COLUMNS.items()
+                files.enter_context(_GrowingArray(temporary / f"{name}.npy", dtype)) for name, dtype in COLUMNS.items()
             ]
             ids = files.enter_context(open(temporary / QUERY_IDS, "w", encoding="utf-8", newline="\n"))
             offsets.append(np.zeros(1, np.int64))
@@ -197,9 +192,7 @@ def write_training_set(
                 for column, array in zip(columns, values, strict=True):
                     column.append(array)
         if not seen:
-            raise DataError(
-                "no query has a training group", remedy="Look at the counts of what was left out."
-            )
+            raise DataError("no query has a training group", remedy="Look at the counts of what was left out.")
         for kind, documents in ((LABELS, judged), (TEACHER_ORDER, scored)):
             if kind in carried(declared) and not documents:
                 raise DataError(f"the training set is to carry {kind}, but no document has any")

@@ -38,10 +38,11 @@ class World:
         sizes = {name: value for name, value in dataclasses.asdict(self).items() if name != "seed"}
         negative = [name for name, value in sizes.items() if value < 0]
         require(not negative, f"{', '.join(negative)} below 0", "Give sizes of 0 or more.")
-        pairs, wanted = self.concepts * (self.concepts - 1) // 2, sum(-(-n // 2) for n in self.queries.values())
+        queries, wanted = sum(self.queries.values()), sum(-(-size // 2) for size in self.queries.values())
+        pairs = self.concepts * (self.concepts - 1) // 2
         require(
             wanted <= pairs,
-            f"{sum(self.queries.values())} queries need {wanted} pairs of concepts, but {self.concepts} concepts have {pairs}",
+            f"{queries} queries need {wanted} pairs of concepts, but {self.concepts} concepts have {pairs}",
             "Ask for fewer queries, or raise concepts: splits share no pair, and a pair serves two queries.",
         )
         require(self.documents > 0, "it has no document", "Give documents: 900.")

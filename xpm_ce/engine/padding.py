@@ -27,7 +27,8 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        return Batch(*(each if each is None else each.to(device, non_blocking=True) for each in self))
+        types = None if self.token_types is None else self.token_types.to(device)
+        return Batch(self.ids.to(device), self.mask.to(device), types)
 
 
 def padded(pairs: Sequence[EncodedPair], *, padding_id: int) -> Batch:

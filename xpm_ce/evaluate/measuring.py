@@ -1,13 +1,13 @@
 """The computation of `Measure`: cut a run to each depth, measure it, write per-query values and their means."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xpm_ce import atomic
 from xpm_ce.data.runs import Ranking, Rankings, cut
 from xpm_ce.measures.bounds import best_order, random_order
 from xpm_ce.measures.evaluate import per_query
-from xpm_ce.measures.table import write_per_query
+from xpm_ce.measures.table import PerQueryRow, write_per_query
 
 if TYPE_CHECKING:
     from xpm_ce.evaluate.measure import Measure
@@ -46,7 +46,9 @@ def measure(task: "Measure") -> None:
     if task.ignore_identical_ids:
         run = without_identical_ids(run)
         first_stage = without_identical_ids(first_stage) if first_stage is not None else None
-    rows, means, missing = [], [], []
+    rows: list[PerQueryRow] = []
+    means: list[dict[str, Any]] = []
+    missing: list[str] = []
     for depth in task.depths:
         for order, rankings in _orders(at_depth(run, first_stage, depth), qrels, bounds=task.bounds):
             measured = per_query(rankings, qrels, task.measures)

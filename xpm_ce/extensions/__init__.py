@@ -127,15 +127,10 @@ def _failure(error: Exception, source: Source) -> ConfigurationError:
     files = {str(file.path): file for file in source.files.values()}
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
     path, line = (frames[-1].filename, frames[-1].lineno) if frames else (next(iter(files)), 1)
+    text = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError) and error.filename in files:
-        path, line = error.filename, error.lineno
+        path, line, text = error.filename, error.lineno, f"syntax error: {error.msg}"
     remedy = ""
-    if (
-        isinstance(error, ModuleNotFoundError)
-        and error.name
-        and Path(path).with_name(f"{error.name}.py").exists()
-    ):
+    if isinstance(error, ModuleNotFoundError) and error.name and Path(path).with_name(f"{error.name}.py").exists():
         remedy = f"Write `from .{error.name} import ...`: the file is then copied to the jobs too."
-    return ConfigurationError(
-        f"{type(error).__name__}: {error}", where=f"{sources.shown(Path(path))}:{line or 1}", remedy=remedy
-    )
+    return ConfigurationError(text, where=f"{sources.shown(Path(path))}:{line or 1}", remedy=remedy)

@@ -98,12 +98,9 @@ def _siblings(file: File) -> Iterator[tuple[str, str]]:
     """(name, file:line) of every module that a file imports relatively, at its top or inside a function."""
     try:
         tree = ast.parse(file.content)
-    except SyntaxError as error:
-        raise ConfigurationError(
-            f"syntax error: {error.msg}", where=f"{shown(file.path)}:{error.lineno or 1}"
-        ) from error
-    except ValueError as error:
-        raise ConfigurationError(f"this is not Python: {error}", where=f"{shown(file.path)}:1") from error
+    except (SyntaxError, ValueError) as error:  # null bytes are the one or the other, depending on the version
+        text, line = getattr(error, "msg", str(error)), getattr(error, "lineno", None) or 1
+        raise ConfigurationError(f"syntax error: {text}", where=f"{shown(file.path)}:{line}") from error
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             where = f"{shown(file.path)}:{node.lineno}"

@@ -52,8 +52,6 @@ def build(folder: Path, documents: "StoredDocuments") -> None:
     )
     for batch in _batches(documents):
         builder.add_texts(batch)
-    # impact-index 1.7 builds the analyser when it is first used, and saves it only if that was before `build`.
-    builder.analyze_query("")
     builder.build(False)
     impact_index.Index.load(str(raw), False).compress(str(folder / "compressed"), in_memory=False)
     for path in (folder / "compressed").iterdir():

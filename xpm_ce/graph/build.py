@@ -317,7 +317,8 @@ class Builder:
             below = node.get("model")
             assert below is not None
             model = self.pretrained(typed(ModelFolder, below), below)
-            depth = typed(int, node.get("depth")) if node.get("depth") else 100
+            depth_node = node.get("depth")
+            depth = typed(int, depth_node) if depth_node is not None else 100
             rerank = Rerank.C(model=model, run=run, queries=queries, store=store, depth=depth)
             return self.submit(rerank, kind="rerank", coordinates={"set": split, "system": "teacher"})
         path = node.get("path")

@@ -17,7 +17,7 @@ class _InheritingProcessBuilder(LocalProcessBuilder):
     """Starts a job with the caller's environment beneath its own variables (experimaestro 2.7 would drop the former)."""
 
     def start(self, task_mode: bool = False):
-        self.environ = {**os.environ, **self.environ}
+        self.environ: dict[str, str] = {**os.environ, **self.environ}
         return super().start(task_mode)
 
 

@@ -58,6 +58,4 @@ class Loss(Config):
     def refuse(self, parameter: str, wanted: str) -> None:
         """Raise the ConfigurationError of a parameter whose value is not what is `wanted`."""
         value: Any = getattr(self, parameter)
-        raise ConfigurationError(
-            f"{parameter} is {value}, which loss {self.NAME} cannot use", remedy=f"Give {wanted}."
-        )
+        raise ConfigurationError(f"{parameter} is {value}, which loss {self.NAME} cannot use", remedy=f"Give {wanted}.")

@@ -3,6 +3,7 @@
 This module knows no particular rule, no loss and no model.
 """
 
+import logging
 from typing import TYPE_CHECKING, ClassVar
 
 from experimaestro import Config, Param
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from xpm_ce.samplers.steps import DrawnGroup, Steps
+
+logger = logging.getLogger(__name__)
 
 
 class Sampler(Config):
@@ -71,7 +74,11 @@ class Sampler(Config):
                 where=str(groups.path),
                 remedy=f"A query needs {self.USABLE}.",
             )
-        return Steps(groups, usable, seed=seed, queries=self.queries, draw=self.draw)
+        steps = Steps(groups, usable, seed=seed, queries=self.queries, draw=self.draw)
+        logger.info("%d queries give groups, %d do not", steps.usable, steps.skipped)
+        if steps.incomplete:
+            logger.warning("%d of %d documents have no teacher score: never drawn", steps.incomplete, groups.rows)
+        return steps
 
     def at_least(self, least: int, *parameters: str) -> None:
         """Raise a ConfigurationError for a parameter that is below `least`."""

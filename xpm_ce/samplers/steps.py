@@ -31,7 +31,8 @@ class DrawnGroup(NamedTuple):
 class Steps:
     """The groups of any step, in any order of asking: there is no state to save or to restore.
 
-    `draw(groups, query, *key)` gives a group. In memory are the usable queries and their order in two epochs.
+    `draw(groups, query, *key)` gives a group. `usable` and `skipped` are numbers of queries, `incomplete` that of the
+    documents that are never drawn. In memory are the usable queries and their order in two epochs.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Steps:
         self.supervision = groups.supervision
         self.usable = int(usable.sum())
         self.skipped = len(groups) - self.usable
+        self.incomplete = groups.rows - int(groups.count(lambda labels, scores: groups.complete(scores)).sum())
         self._groups, self._seed, self._queries, self._draw = groups, seed, queries, draw
         self._usable = np.flatnonzero(usable)
         self._orders: dict[int, np.ndarray] = {}

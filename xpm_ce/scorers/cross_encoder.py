@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from experimaestro import Constant, Param, field
 
+from xpm_ce.data.collection import Submit
+from xpm_ce.data.parts import Queries
+from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.scorers.backbones import Backbone
 from xpm_ce.scorers.scorer import Scorer
@@ -38,6 +41,10 @@ class CrossEncoder(Scorer):
 
     def __validate__(self) -> None:
         check_limits(self.max_length, self.max_query_length)
+
+    def prepare(self, submit: Submit, *, store: DocumentStore, queries: Queries) -> "CrossEncoder":
+        self.backbone.prepare(submit, store=store, queries=queries)
+        return self
 
     def build(self) -> "TransformerScorer":
         from xpm_ce.scorers.transformer import TransformerScorer

@@ -5,6 +5,7 @@ This module does not know how the model was trained.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,8 @@ PAIRS_AT_ONCE = 1 << 14
 """Pairs whose tokens are in memory together, and are sorted by length together"""
 
 
-class RankedDocument(NamedTuple):
+@dataclass(frozen=True)
+class RankedDocument:
     """A document of a ranking, best first."""
 
     index: int

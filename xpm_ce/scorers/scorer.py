@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from experimaestro import Config
 
+from xpm_ce.data.collection import Submit
+from xpm_ce.data.parts import Queries
+from xpm_ce.data.store import DocumentStore
+
 if TYPE_CHECKING:
     from xpm_ce.scorers.transformer import TransformerScorer
 
@@ -18,6 +22,10 @@ class Scorer(Config):
 
     NAME: ClassVar[str]
     """Its `type` in a configuration file"""
+
+    def prepare(self, submit: Submit, *, store: DocumentStore, queries: Queries) -> "Scorer":
+        """Fill in what identifies this scorer, while a study is planned; `store` and `queries` are its texts."""
+        return self
 
     def build(self) -> "TransformerScorer":
         """The module, with its initial weights: the same at each call, whatever was drawn before."""

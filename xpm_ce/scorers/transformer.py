@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from xpm_ce import atomic
+from xpm_ce.engine.dropout import DropoutKeys
 from xpm_ce.engine.padding import Batch
+from xpm_ce.scorers.dropout import use_keyed_dropout
 from xpm_ce.scorers.folders import CONFIG
-from xpm_ce.scorers.weights import Loaded
+from xpm_ce.scorers.weights import Loaded, quiet_transformers
 from xpm_ce.tokens.pairs import PairEncoder, PairLimits
 
 LIMITS = "xpm_ce.json"
@@ -45,6 +47,7 @@ class TransformerScorer(nn.Module):
         )
         for name in self.family.head:
             _compute_in_fp32(self.model.get_submodule(name))
+        self._dropout: DropoutKeys | None = None
 
     @property
     def padding_id(self) -> int:
@@ -63,8 +66,15 @@ class TransformerScorer(nn.Module):
             self.model.get_submodule(name).float()
         return self
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Scores fp32 `[sequences]`."""
+    def prepare_training(self) -> "TransformerScorer":
+        """Let dropout be active from now on, by the keys that each forward pass is given."""
+        self._dropout = use_keyed_dropout(self.model)
+        return self.train()
+
+    def forward(self, batch: Batch, dropout_keys: Tensor | None = None) -> Tensor:
+        """Scores fp32 `[sequences]`; in training, `dropout_keys` int32 `[sequences]` say what is dropped."""
+        if self._dropout is not None:
+            self._dropout.begin(dropout_keys)
         types = {} if batch.token_types is None else {TOKEN_TYPES: batch.token_types}
         output = self.model(input_ids=batch.ids, attention_mask=batch.mask, **types)
         return output.logits[:, 0].float()
@@ -76,7 +86,8 @@ class TransformerScorer(nn.Module):
         limits, and what `description` adds, are in xpm_ce.json.
         """
         with atomic.writing_folder(folder) as temporary:
-            self.model.save_pretrained(temporary)
+            with quiet_transformers():
+                self.model.save_pretrained(temporary)
             self._save_tokenizer(temporary)
             _amend(temporary / CONFIG, sentence_transformers=SENTENCE_TRANSFORMERS)
             limits = {

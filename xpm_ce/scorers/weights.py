@@ -49,7 +49,7 @@ def load_folder(folder: Path, *, head_seed: int) -> Loaded:
     DataError where the folder has another number of outputs than one, or lacks weights outside of the head.
     """
     row = family(_model_type(folder), where=str(folder))
-    with drawing(head_seed), _quiet_transformers():
+    with drawing(head_seed), quiet_transformers():
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
             num_labels=1,
@@ -79,7 +79,7 @@ def load_folder(folder: Path, *, head_seed: int) -> Loaded:
 
 def draw_weights(architecture: "Architecture", *, head_seed: int) -> Loaded:
     """A new model: the encoder drawn under the architecture's seed, the head under `head_seed`."""
-    with _quiet_transformers():
+    with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(architecture.tokenizer.path, local_files_only=True)
     row = architecture.row
     reserved = tokenizer.pad_token_id + 1 if row.reserved_positions else 0
@@ -123,7 +123,7 @@ def _model_type(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """No bars and no tables of missing weights in a job's log: what is missing is recorded by the job."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

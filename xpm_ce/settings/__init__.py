@@ -8,7 +8,7 @@ from xpm_ce.settings.names import Classes, Tables
 from xpm_ce.settings.nodes import Node
 from xpm_ce.settings.problems import ConfigurationErrors, Problems, check_keys
 from xpm_ce.settings.schema import Field, fields
-from xpm_ce.settings.typed import typed
+from xpm_ce.settings.typed import typed, validate
 
 __all__ = [
     "Classes",
@@ -23,4 +23,5 @@ __all__ = [
     "load",
     "parsed_override",
     "typed",
+    "validate",
 ]

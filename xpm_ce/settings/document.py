@@ -50,7 +50,7 @@ class Document:
 
         A node keeps its own `where`, so that errors about it point to the line that wrote it.
         """
-        node = value if isinstance(value, Node) else Node.of(value, where=where)
+        node = value if isinstance(value, Node) else Node.of(value, where=where, path=path)
         return replace(self, root=self.root.with_value(path, node))
 
 

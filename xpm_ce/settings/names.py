@@ -92,9 +92,7 @@ def _imported(dotted: str, node: Node) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ConfigurationError(
-            f"{node.path}: cannot import {dotted} ({error})", where=node.where
-        ) from error
+        raise ConfigurationError(f"{node.path}: cannot import {dotted} ({error})", where=node.where) from error
 
 
 def _name(cls: type) -> str:

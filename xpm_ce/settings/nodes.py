@@ -54,8 +54,7 @@ class Node:
             return Node(MappingProxyType(nodes), where, path, folder)
         if isinstance(value, (list, tuple)):
             items = (
-                Node.of(item, where=where, path=joined(path, index), folder=folder)
-                for index, item in enumerate(value)
+                Node.of(item, where=where, path=joined(path, index), folder=folder) for index, item in enumerate(value)
             )
             return Node(tuple(items), where, path, folder)
         if isinstance(value, str):

@@ -15,9 +15,7 @@ class ConfigurationErrors(ConfigurationError):
 
     def __init__(self, errors: Iterable[ConfigurationError]):
         self.errors = tuple(errors)
-        super().__init__(
-            "\n".join([f"{len(self.errors)} errors in the configuration", *map(str, self.errors)])
-        )
+        super().__init__("\n".join([f"{len(self.errors)} errors in the configuration", *map(str, self.errors)]))
 
 
 class Problems:

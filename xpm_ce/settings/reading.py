@@ -71,7 +71,7 @@ def parsed(text: str, *, where: Callable[[int], str], folder: Path) -> Node:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigurationError(
-            f"malformed YAML: character {error.character!r} is not allowed", where=where(line)
+            f"malformed YAML: character U+{error.character:04X} is not allowed", where=where(line)
         ) from error
     if top is None:
         return Node(MappingProxyType({}), where(1), "", folder)

@@ -35,9 +35,7 @@ class WrongType(ConfigurationError):
 def wrong(type_: Type, node: Node, remedy: str = "") -> WrongType:
     """The error for a value of another type: the path, the type that was expected, what was found."""
     subject = f"{node.path}: " if node.path else ""
-    return WrongType(
-        f"{subject}expected {spelled(type_)}, got {node.described}", where=node.where, remedy=remedy
-    )
+    return WrongType(f"{subject}expected {spelled(type_)}, got {node.described}", where=node.where, remedy=remedy)
 
 
 def _integer(type_: Type, node: Node) -> int:

@@ -73,7 +73,7 @@ def _nullable(argument: Argument) -> bool:
         return False
     if argument.default is None and argument.generator is None:
         return True
-    owner = argument.objecttype.originaltype  # type: ignore[union-attr]
+    owner = argument.objecttype.originaltype
     annotated = get_type_hints(owner, include_extras=True)[argument.name]
     return get_optional(get_args(annotated)[0]) is not None
 

@@ -115,9 +115,7 @@ class PairEncoder:
                 types[4],
             )
             token_types = np.concatenate(parts)
-        return EncodedPair(
-            ids, token_types, len(kept_query) < len(query), len(kept_document) < len(document)
-        )
+        return EncodedPair(ids, token_types, len(kept_query) < len(query), len(kept_document) < len(document))
 
     def _tokenised(self, texts: set[str]) -> dict[str, np.ndarray]:
         """Ids of each text without special tokens; those met lately are not tokenised again."""

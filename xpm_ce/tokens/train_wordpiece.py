@@ -8,6 +8,7 @@ import heapq
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from tokenizers.normalizers import BertNormalizer
@@ -47,9 +48,7 @@ def train_vocabulary(counts: Counter[str], *, size: int) -> list[str]:
     characters alone do not fit.
     """
     alphabet = _alphabet(counts)
-    words = [
-        (_pieces(word), count) for word, count in sorted(counts.items()) if alphabet.issuperset(word)
-    ]
+    words = [(_pieces(word), count) for word, count in sorted(counts.items()) if alphabet.issuperset(word)]
     vocabulary = [*SPECIAL_TOKENS, *sorted({piece for pieces, _ in words for piece in pieces})]
     if len(vocabulary) > size:
         raise DataError(
@@ -97,7 +96,7 @@ def _merged(words: list[tuple[list[str], int]], *, most: int) -> list[str]:
     counts: Counter[Pair] = Counter()
     where: defaultdict[Pair, set[int]] = defaultdict(set)
     for number, (pieces, count) in enumerate(words):
-        for pair in zip(pieces, pieces[1:], strict=False):
+        for pair in pairwise(pieces):
             counts[pair] += count
             where[pair].add(number)
     heap = [(-count, pair) for pair, count in counts.items()]
@@ -114,8 +113,9 @@ def _merged(words: list[tuple[list[str], int]], *, most: int) -> list[str]:
         for number in where.pop(pair):
             pieces, count = words[number]
             joined = _join(pieces, pair)
-            before, after = Counter(zip(pieces, pieces[1:], strict=False)), Counter(
-                zip(joined, joined[1:], strict=False)
+            before, after = (
+                Counter(pairwise(pieces)),
+                Counter(pairwise(joined)),
             )
             for each in before.keys() | after.keys():
                 if before[each] != after[each]:
