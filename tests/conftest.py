@@ -1,0 +1,53 @@
+"""What several rings of tests share: running the command in a fresh process, and one workspace that is made once."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STUDIES = Path(__file__).parent / "studies"
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory) -> Path:
+    """An empty home: nothing of the user's is read, and a test can see that nothing was written there."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def run_command(home) -> Callable[..., subprocess.CompletedProcess]:
+    """Run a command of this environment in a fresh process, since experimaestro's scheduler is one per process."""
+
+    def run(*arguments: object, cwd: Path | None = None, timeout: float = 300, **environment: str):
+        command = [str(argument) for argument in arguments]
+        command[0] = str(Path(sys.executable).with_name(command[0]))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("XPM", "COV"))}
+        return subprocess.run(
+            command, cwd=cwd or ROOT, timeout=timeout, capture_output=True, text=True,
+            env={**kept, "HOME": str(home), **environment},
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_workspace(tmp_path_factory, run_command) -> Path:
+    """The workspace of `studies/tiny.yaml` after one run. Read it; to change it, take `workspace_copy`."""
+    workspace = tmp_path_factory.mktemp("tiny") / "workspace"
+    process = run_command("xpm-ce", "run", STUDIES / "tiny.yaml", "--workdir", workspace)
+    assert process.returncode == 0, process.stdout + process.stderr
+    (workspace.parent / "first_run.txt").write_text(process.stdout)
+    return workspace
+
+
+@pytest.fixture
+def workspace_copy(tiny_workspace, tmp_path) -> Path:
+    """A copy of the tiny workspace; a workspace may move, so its jobs are still done there."""
+    copy = tmp_path / "workspace"
+    shutil.copytree(tiny_workspace, copy, symlinks=True)
+    return copy

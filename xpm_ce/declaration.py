@@ -52,7 +52,7 @@ class Experiment:
         return make_tables(results, measures=measures, depths=depths)
 
     def _configuration(self, launchers: str | Path | None) -> Configuration:
-        return Configuration(self.study.id, self.study, Path(launchers) if launchers is not None else None)
+        return Configuration(self.study, launchers=Path(launchers) if launchers is not None else None)
 
 
 def described(value: Any) -> Any:

@@ -3,7 +3,6 @@
 It plans, submits what is missing, waits, and prints what came out. This module does not know what any job computes.
 """
 
-import dataclasses
 import logging
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import click
 from experimaestro.exceptions import HandledException
 from experimaestro.experiments import ExperimentHelper
+from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.scheduler.workspace import RunMode
 from experimaestro.settings import get_settings
 from pydantic_core import core_schema
@@ -30,21 +30,22 @@ logger = logging.getLogger(__name__)
 get_settings().carbon.enabled = False  # its banner sleeps for 3 seconds, even where no job runs
 
 
-@dataclasses.dataclass(frozen=True)
 class Configuration:
-    """An experiment as asked for: what experimaestro needs to know of it, the study, and the launchers file."""
+    """An experiment as asked for: the study, the launchers file, and what experimaestro needs to know of it.
 
-    id: str
-    study: Study
-    launchers: Path | None = None
-    add_timestamp: bool = False
-    dirty_git: Any = "ignore"
+    No dataclass and no pydantic model: run-experiment refuses those as the annotation of `run`.
+    """
+
+    def __init__(self, study: Study, *, launchers: Path | None = None):
+        self.study, self.launchers = study, launchers
+        self.id = study.id
+        self.add_timestamp = study.flag("add_timestamp", default=False)
+        self.dirty_git = DirtyGitAction(study.choice("dirty_git", [action.value for action in DirtyGitAction]))
 
     @classmethod
     def load(cls, file: Path, overrides: Sequence[str] = (), *, launchers: Path | None = None) -> "Configuration":
         """Read a YAML file; ConfigurationError with file:line where something in it is wrong."""
-        study = Study.load(file, overrides)
-        return cls(study.id, study, launchers)
+        return cls(Study.load(file, overrides), launchers=launchers)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -64,7 +65,7 @@ class Configuration:
         except XpmCeError as error:
             click.echo(f"Error: {error}", err=True)
             raise SystemExit(error.exit_code) from None
-        return cls(study.id, study)
+        return cls(study)
 
 
 def launchers_file(given: Path | None) -> Path | None:

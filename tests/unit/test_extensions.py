@@ -9,6 +9,7 @@ from experimaestro import Config, Param, field
 
 from xpm_ce import extensions
 from xpm_ce.errors import ConfigurationError
+from xpm_ce.extensions import standins
 from xpm_ce.settings import ConfigurationErrors, load, typed
 
 
@@ -214,20 +215,47 @@ def test_planning_does_not_load_the_torch_that_a_file_imports(here):
     assert with_torch.split()[-1] == outcome.split()[-1]
 
 
-def test_a_file_that_needs_a_value_of_torch_is_read_with_the_real_one(here):
-    write("my_losses.py", "import torch\nEPSILON = 1 + torch.finfo(torch.float32).eps\n" + FOCAL)
-    lines = planned(PLAN).splitlines()
-    assert "is read with the real torch" in lines[0]
-    assert lines[1].startswith("{'torch'} ")
+@pytest.fixture
+def light(monkeypatch):
+    """A package that is quick to load in the place of torch."""
+    monkeypatch.setattr(standins, "HEAVY", frozenset({"colorsys"}))
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    yield
+    sys.modules.pop("colorsys", None)
+
+
+def test_a_file_that_needs_a_value_of_torch_is_read_with_the_real_one(here, light, caplog):
+    caplog.set_level("INFO", logger="xpm_ce.extensions")
+    write("my_losses.py", "import colorsys\nHALF = 0.5 + colorsys.ONE_THIRD\n" + FOCAL)
+    module = sys.modules[only("my_losses.py").__module__]
+    assert module.HALF == 1.0 / 3.0 + 0.5
+    assert "is read with the real colorsys (unsupported operand" in caplog.text
+
+
+def test_imports_inside_functions_that_run_later_get_the_real_one(here, light):
+    write(
+        "my_losses.py",
+        "import colorsys\n" + FOCAL + "\n    def now(self):\n        import colorsys\n        return colorsys\n",
+    )
+    cls = only("my_losses.py")
+    module = sys.modules[cls.__module__]
+    assert isinstance(module.colorsys, standins.StandIn)
+    assert cls.now(cls.C()) is sys.modules["colorsys"]
 
 
 @pytest.mark.parametrize(
     "line",
-    ["if torch.cuda.is_available(): pass", "torch.__version__", "torch.version.cuda == '12'", "[*torch.tensor([1])]"],
+    [
+        "if torch.cuda.is_available(): pass",
+        "torch.__version__",
+        "torch.version.cuda == '12'",
+        "[*torch.tensor([1])]",
+        "1 in torch.tensor([1])",
+        "f'{torch.float32}'",
+        "class Other(Config):\n    __xpmid__ = 'me.other'\n    size: Param[float] = field(default=torch.pi)",
+    ],
 )
-def test_a_stand_in_never_answers_for_the_real_one(here, line, monkeypatch):
-    monkeypatch.setattr(extensions.standins, "HEAVY", frozenset({"colorsys"}))
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+def test_a_stand_in_never_answers_for_the_real_one(here, light, line):
     write("my_losses.py", f"import colorsys as torch\n{FOCAL}\n{line}\n")
     with pytest.raises(ConfigurationError, match=r"^my_losses.py:\d+: AttributeError: module 'colorsys' has no"):
         only("my_losses.py")

@@ -308,6 +308,14 @@ def test_only_differences_of_scores_count(loss, group, shift):
     assert sum(gradient) == pytest.approx(0, abs=1e-5 * max(1, max(map(abs, gradient))))
 
 
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+@every_loss
+def test_no_gradient_on_the_way_is_nan(loss):
+    groups = [Group((1, 2), (2, 2), (1, 1)), Group((1,)), Group((3, 4, 5), (3, 0, -1), (1, nan, 3))]
+    with torch.autograd.detect_anomaly(check_nan=True):
+        evaluated(loss, groups, width=5, junk=inf)
+
+
 def test_bce_is_about_scores_themselves():
     assert value_of(Bce.C().instance(), Group((1, 0), labels=(1, 0))) != pytest.approx(
         value_of(Bce.C().instance(), Group((3, 2), labels=(1, 0)))

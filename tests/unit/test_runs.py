@@ -40,9 +40,7 @@ def ranking(documents, scores):
 
 
 @given(some_rankings(), st.sampled_from(["run.txt", "run.gz"]))
-def test_a_written_run_is_read_as_written_with_strictly_decreasing_float32_scores(
-    tmp_path_factory, rankings, name
-):
+def test_a_written_run_is_read_as_written_with_strictly_decreasing_float32_scores(tmp_path_factory, rankings, name):
     folder = tmp_path_factory.mktemp("runs")
     ties = write_run(folder / name, rankings, "tag")
     first = read_run(folder / name)
@@ -70,6 +68,8 @@ def test_a_gzip_run_has_the_same_bytes_whatever_its_name_and_time(tmp_path):
     for name in ("one.gz", "two.gz"):
         write_run(tmp_path / name, rankings, "tag")
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
+    flags_and_time = (tmp_path / "one.gz").read_bytes()[3:8]  # RFC 1952: no name, no time
+    assert flags_and_time == bytes(5)
     assert gzip.decompress((tmp_path / "one.gz").read_bytes()) == b"q Q0 a 1 2.0 tag\nq Q0 b 2 1.0 tag\n"
 
 
@@ -99,14 +99,10 @@ def test_a_run_without_queries_is_an_empty_file(tmp_path):
         ("#q", ["a"], [1], "the query id begins with #"),
     ],
 )
-def test_a_ranking_that_a_run_cannot_hold_is_refused_and_no_file_is_left(
-    tmp_path, query, documents, scores, message
-):
+def test_a_ranking_that_a_run_cannot_hold_is_refused_and_no_file_is_left(tmp_path, query, documents, scores, message):
     for name in ("run", "run.gz"):
         with pytest.raises(DataError, match=message):
-            write_run(
-                tmp_path / name, {"fine": ranking(["a"], [1]), query: ranking(documents, scores)}, "tag"
-            )
+            write_run(tmp_path / name, {"fine": ranking(["a"], [1]), query: ranking(documents, scores)}, "tag")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -216,9 +212,7 @@ def test_a_run_from_elsewhere_whose_content_changed_is_refused(tmp_path):
 def test_a_run_from_elsewhere_is_identified_by_its_content_not_its_path(tmp_path):
     for name in ("one", "two", "other"):
         (tmp_path / name).write_text(f"q Q0 {'b' if name == 'other' else 'a'} 1 1.0 t\n")
-    one, two, other = (
-        external(tmp_path / name).__xpm__.identifier.all.hex() for name in ("one", "two", "other")
-    )
+    one, two, other = (external(tmp_path / name).__xpm__.identifier.all.hex() for name in ("one", "two", "other"))
     assert one == two
     assert one != other
 

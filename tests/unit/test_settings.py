@@ -699,6 +699,20 @@ def test_what_validate_cannot_know_yet_is_checked_when_the_program_has_filled_it
         validate(typed(Needs, node, wired=["data"]), node)
 
 
+class Holds(Config):
+    __xpmid__ = "tests.settings.holds"
+    inner: Param[Needs]
+
+    def __validate__(self):
+        if self.inner.data is None:
+            raise ValueError("inner has no data")
+
+
+def test_what_depends_on_something_nested_that_is_filled_in_later_is_not_decided_yet(here):
+    node = document("a: {inner: {}}\n").require("a")
+    assert typed(Holds, node, wired=["inner.data"]).inner.size == 1
+
+
 def test_experimaestro_does_not_run_the_validation_of_a_class_itself():
     """The day this fails, `settings.validate` may go."""
     config = Needs.C(data=Squared.C(), size=0)

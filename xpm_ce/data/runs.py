@@ -71,12 +71,8 @@ class ExternalRun(Run):
 def cut(rankings: Rankings, depth: int) -> Rankings:
     """The first `depth` documents of each ranking; queries stay as they are."""
     if depth < 1:
-        raise ConfigurationError(
-            f"a depth of {depth} leaves no document", remedy="Give a depth of 1 or more."
-        )
-    return {
-        query: Ranking(documents[:depth], scores[:depth]) for query, (documents, scores) in rankings.items()
-    }
+        raise ConfigurationError(f"a depth of {depth} leaves no document", remedy="Give a depth of 1 or more.")
+    return {query: Ranking(documents[:depth], scores[:depth]) for query, (documents, scores) in rankings.items()}
 
 
 def write_run(path: Path, rankings: Rankings, tag: str) -> int:
@@ -260,6 +256,4 @@ def _check_ids(ids: list[str], kind: str, where: str) -> None:
         )
     if len(set(ids)) != len(ids):
         twice = next(each for place, each in enumerate(ids) if each in ids[:place])
-        raise DataError(
-            f"the {kind} {twice} stands twice", where=where, remedy="A ranking holds a document once."
-        )
+        raise DataError(f"the {kind} {twice} stands twice", where=where, remedy="A ranking holds a document once.")

@@ -13,9 +13,9 @@ from xpm_ce.errors import ConfigurationError
 def token_sorted_batches(lengths: Sequence[int] | np.ndarray, *, tokens_per_batch: int) -> list[np.ndarray]:
     """Batches of positions, int64 `[sequences]` each, which together hold every position once.
 
-    Within a batch, and from batch to batch, sequences go from long to short, so that the largest one comes first
-    and memory runs out at once or never. A batch padded to its longest sequence holds at most `tokens_per_batch`
-    tokens; ConfigurationError where one sequence alone is longer.
+    Batches go from long sequences to short ones, so that memory runs out at once or never; within a batch the order
+    is the given one. A batch padded to its longest sequence holds at most `tokens_per_batch` tokens;
+    ConfigurationError where one sequence alone is longer.
     """
     lengths = np.asarray(lengths, np.int64)
     if not len(lengths):
@@ -29,6 +29,6 @@ def token_sorted_batches(lengths: Sequence[int] | np.ndarray, *, tokens_per_batc
     batches, first = [], 0
     while first < len(order):
         count = tokens_per_batch // max(1, int(lengths[order[first]]))
-        batches.append(order[first : first + count])
+        batches.append(np.sort(order[first : first + count]))
         first += count
     return batches

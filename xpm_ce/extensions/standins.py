@@ -60,6 +60,9 @@ class StandIn(ModuleType):
     def __bool__(self) -> bool:
         raise NeedsTheRealOne(f"the value of {self.__name__} is not known while planning")
 
+    def __str__(self) -> str:
+        return str(bool(self))
+
     def __eq__(self, other: object) -> bool:
         # typing compares annotations with its own objects; a comparison with a value asks for ours
         return bool(self) if isinstance(other, (str, bytes, int, float, tuple, list)) else self is other

@@ -90,15 +90,16 @@ def upstream_tasks(config: Any) -> list[Task]:
 
 def named(config: Any, workspace: Workspace) -> tuple[JobFolder, Any]:
     """Name a task by its identifier: fills in its generated paths; gives its folder and its output, marked as such."""
-    information = config.__xpm__
+    information, value_type = config.__xpm__, type(config).__xpmtype__.value_type
     information.validate()
+    # experimaestro 2.7 calls the `__validate__` of its own mixin, which does nothing, instead of the class's.
+    getattr(value_type, "__validate__", lambda config: None)(config)
     _freeze(config)
     folder = workspace.job(str(information.xpmtype.identifier.name), information.identifier.all.hex())
     for argument in information.xpmtype.arguments.values():
         if isinstance(argument.generator, PathGenerator):
             information.values[argument.name] = folder.path / argument.generator.path
     information.task = config
-    value_type = type(config).__xpmtype__.value_type
     if hasattr(value_type, "task_outputs"):
         return folder, value_type.task_outputs(config, information.mark_output)
     return folder, config

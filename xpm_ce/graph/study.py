@@ -67,6 +67,20 @@ class Study:
         title = self.document.get("title")
         return title.text if title is not None else self.id
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """A true or false at the root."""
+        node = self.document.get(key)
+        return typed(bool, node) if node is not None else default
+
+    def choice(self, key: str, values: list[str]) -> str:
+        """One of several words at the root, the first of them by default; UnknownKeyError for another."""
+        node = self.document.get(key)
+        if node is None:
+            return values[0]
+        if node.text not in values:
+            raise UnknownKeyError(node.text, values, where=node.where, kind=f"value of {key}:")
+        return node.text
+
     def points(self) -> Iterator[tuple[dict[str, str], Document]]:
         """Every combination of the grid: coordinates and document."""
         return grid_points(self.document, self.axes)

@@ -74,7 +74,7 @@ class InfoNCE(Loss):
         scores = scores.float().masked_fill(~mask, 0.0) / self.temperature
         positive = self.given(supervision, LABELS) >= self.positive_grade
         negative = ~positive & mask
-        # the least float32 instead of -inf: where a query has no negative, the gradient of -inf is nan
+        # the least float32 instead of -inf, which makes nan within the backward pass of a query without negatives
         against = scores.masked_fill(~negative, finfo(scores.dtype).min).logsumexp(1, keepdim=True)
         counted = positive & mask & negative.any(1, keepdim=True)
         return mean_over_queries(softplus(against - scores), counted)

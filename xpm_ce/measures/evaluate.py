@@ -44,9 +44,7 @@ class PerQuery(NamedTuple):
                 yield PerQueryRow(query_id, order, depth, measure, value)
 
 
-def per_query(
-    rankings: Rankings, qrels: Mapping[str, Mapping[str, int]], measures: Iterable[str]
-) -> PerQuery:
+def per_query(rankings: Rankings, qrels: Mapping[str, Mapping[str, int]], measures: Iterable[str]) -> PerQuery:
     """Measure every judged query, in the order in which each ranking stands (its scores are not looked at).
 
     Unjudged documents are not relevant. A judged query without results has value 0, and so has one whose
@@ -72,9 +70,7 @@ def per_query(
     return PerQuery(query_ids, [str(measure) for measure in parsed], values, missing, ignored)
 
 
-def _judgements(
-    rankings: Rankings, qrels: Mapping[str, Mapping[str, int]], query_ids: list[str]
-) -> Judgements:
+def _judgements(rankings: Rankings, qrels: Mapping[str, Mapping[str, int]], query_ids: list[str]) -> Judgements:
     documents = [rankings.get(query_id, _EMPTY).documents for query_id in query_ids]
     judged = [qrels[query_id] for query_id in query_ids]
     returned = np.fromiter(map(len, documents), dtype=np.int64, count=len(query_ids))
@@ -95,9 +91,7 @@ def _judgements(
 def _ideal(judged: list[Mapping[str, int]]) -> Places:
     """The relevant documents of each query by descending grade."""
     counts = np.fromiter(map(len, judged), dtype=np.int64, count=len(judged))
-    grades = np.fromiter(
-        chain.from_iterable(each.values() for each in judged), dtype=np.int64, count=int(counts.sum())
-    )
+    grades = np.fromiter(chain.from_iterable(each.values() for each in judged), dtype=np.int64, count=int(counts.sum()))
     query = np.repeat(np.arange(len(judged)), counts)
     query, grades = query[grades > 0], grades[grades > 0]
     order = np.lexsort((-grades, query))

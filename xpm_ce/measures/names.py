@@ -92,9 +92,7 @@ MEASURES = {
 }
 """Every measure, by name"""
 
-_SPELLING = re.compile(
-    r"(?P<name>[A-Za-z]+)(?:\((?P<key>\w+)=(?P<rel>[1-9][0-9]*)\))?(?:@(?P<cutoff>[1-9][0-9]*))?"
-)
+_SPELLING = re.compile(r"(?P<name>[A-Za-z]+)(?:\((?P<key>\w+)=(?P<rel>[1-9][0-9]*)\))?(?:@(?P<cutoff>[1-9][0-9]*))?")
 
 
 @dataclass(frozen=True)
@@ -137,12 +135,8 @@ def parse(text: str, *, where: str = "") -> Measure:
             match["key"], ["rel"] if row.takes_rel else [], where=where, kind=f"parameter of {row.name}:"
         )
     if row.cutoff_required and match["cutoff"] is None:
-        raise ConfigurationError(
-            f"{row.name} needs a cutoff", where=where, remedy=f"For example {text.strip()}@10."
-        )
-    return Measure(
-        row.name, int(match["cutoff"]) if match["cutoff"] else None, int(match["rel"] or DEFAULT_REL)
-    )
+        raise ConfigurationError(f"{row.name} needs a cutoff", where=where, remedy=f"For example {text.strip()}@10.")
+    return Measure(row.name, int(match["cutoff"]) if match["cutoff"] else None, int(match["rel"] or DEFAULT_REL))
 
 
 def _row(name: str, where: str) -> MeasureRow:
@@ -150,9 +144,7 @@ def _row(name: str, where: str) -> MeasureRow:
         return MEASURES[name]
     for row in MEASURES.values():
         if name.casefold() in (other.casefold() for other in (row.name, *row.other_names)):
-            raise ConfigurationError(
-                f"unknown measure {name}", where=where, remedy=f"It is spelt {row.name} here."
-            )
+            raise ConfigurationError(f"unknown measure {name}", where=where, remedy=f"It is spelt {row.name} here.")
     raise UnknownKeyError(name, MEASURES, where=where, kind="measure")
 
 

@@ -73,9 +73,7 @@ def read_per_query(path: Path) -> list[PerQueryRow]:
             remedy=f"A per-query table has the columns {_HEADER!r}: measure again with this version.",
         )
     if not lines or lines.pop():
-        raise DataError(
-            "the last line is cut off", where=str(path), remedy="Delete the file and measure again."
-        )
+        raise DataError("the last line is cut off", where=str(path), remedy="Delete the file and measure again.")
     return [_row(line, f"{path}:{number}") for number, line in enumerate(lines, 2)]
 
 

@@ -52,12 +52,14 @@ class HubBackbone(Backbone):
     """Version of how the folder is read"""
 
     id: Param[str]
-    """Repository, as organisation/name"""
+    """Repository, as organisation/name, or name alone"""
 
     revision: Param[str]
     """Commit of the repository, 40 hexadecimal digits: a branch or a tag may move"""
 
     def __validate__(self) -> None:
+        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.id):
+            raise ConfigurationError(f"id {self.id!r} is no repository", remedy="Give organisation/name.")
         if not re.fullmatch(r"[0-9a-f]{40}", self.revision):
             raise ConfigurationError(
                 f"revision {self.revision!r} of {self.id} is not a commit, and what it names may change",
@@ -162,13 +164,13 @@ class Architecture(Backbone):
         row = self.row
         if self.pooling not in row.poolings:
             raise ConfigurationError(
-                f"family {self.family} has no pooling {self.pooling!r}",
+                f"pooling {self.pooling!r} does not exist in family {self.family}",
                 remedy=f"Give one of: {', '.join(row.poolings)}.",
             )
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ConfigurationError(
-                f"{self.num_heads} attention heads do not divide a width of {self.hidden_size}",
-                remedy="Give a divisor of hidden_size as num_heads.",
+                f"num_heads is {self.num_heads}, which does not divide hidden_size {self.hidden_size}",
+                remedy="Give a divisor of hidden_size.",
             )
 
     @property
