@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from experimaestro import Config
 
-from xpm_ce.experiment import Configuration, make_plan, start
+from xpm_ce.experiment import Configuration, prepare, start
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.study import Study
 from xpm_ce.settings import Document, Node, fields
@@ -33,7 +33,7 @@ class Experiment:
 
     def plan(self, workdir: str | Path | None = None, *, launchers: str | Path | None = None) -> Plan:
         """What a run would reuse, run and leave blocked."""
-        return make_plan(self._configuration(launchers), Workspace.resolve(workdir))[0]
+        return prepare(self._configuration(launchers), Workspace.resolve(workdir)).plan
 
     def run(self, workdir: str | Path | None = None, *, launchers: str | Path | None = None) -> "list[Table]":
         """Run what is missing, print the summary, give its tables; JobsFailedError where a job failed."""

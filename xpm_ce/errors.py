@@ -11,6 +11,7 @@ This module knows no other module of the package.
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -61,3 +62,16 @@ class MachineError(XpmCeError):
 
 class JobsFailedError(XpmCeError):
     """Jobs failed; their root causes have been printed."""
+
+
+def explained(error: Exception) -> Exception:
+    """The same error, as one of ours where the operating system's own message would not say what to do."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return MachineError(
+            f"the disk is full or a size limit was met ({error.strerror})",
+            where=str(error.filename or ""),
+            remedy="Free space or lift the limit, then run the same command again: finished jobs are reused.",
+        )
+    if isinstance(error, MemoryError):
+        return MachineError("out of memory", remedy="Lower tokens_per_batch or parallel_jobs, then run again.")
+    return error

@@ -1,8 +1,9 @@
-"""The entry point that YAML files name: `experimaestro run-experiment FILE.yaml` and `xpm-ce run FILE.yaml` both call `run`.
+"""The entry point that YAML files name: `experimaestro run-experiment FILE.yaml` and `xpm-ce run FILE.yaml` share it.
 
 It plans, submits what is missing, waits, and prints what came out. This module does not know what any job computes.
 """
 
+import dataclasses
 import logging
 import time
 from collections.abc import Sequence
@@ -10,24 +11,35 @@ from pathlib import Path
 from typing import Any
 
 import click
+from experimaestro import GracefulExperimentExit
 from experimaestro.exceptions import HandledException
 from experimaestro.experiments import ExperimentHelper
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.scheduler.workspace import RunMode
-from experimaestro.settings import get_settings
+from experimaestro.settings import find_workspace, get_settings
 from pydantic_core import core_schema
 
 from xpm_ce import extensions
-from xpm_ce.errors import JobsFailedError, XpmCeError
+from xpm_ce.errors import JobsFailedError, XpmCeError, explained
 from xpm_ce.graph.build import planned
 from xpm_ce.graph.plan import Plan
+from xpm_ce.graph.rendering import rendered_counts, rendered_plan, rendered_summary
 from xpm_ce.graph.study import Study
+from xpm_ce.launch.local import LocalLauncher
 from xpm_ce.launch.machines import FILE_NAME, LocalMachine, read_machine
+from xpm_ce.launch.submission import outcome, submit
 from xpm_ce.workspace import Workspace
 
-logger = logging.getLogger(__name__)
-
 get_settings().carbon.enabled = False  # its banner sleeps for 3 seconds, even where no job runs
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A plan, the machine that it is for, and the workspace that it was made in."""
+
+    plan: Plan
+    machine: LocalMachine
+    workspace: Workspace
 
 
 class Configuration:
@@ -41,6 +53,7 @@ class Configuration:
         self.id = study.id
         self.add_timestamp = study.flag("add_timestamp", default=False)
         self.dirty_git = DirtyGitAction(study.choice("dirty_git", [action.value for action in DirtyGitAction]))
+        self.prepared: Prepared | None = None
 
     @classmethod
     def load(cls, file: Path, overrides: Sequence[str] = (), *, launchers: Path | None = None) -> "Configuration":
@@ -54,6 +67,7 @@ class Configuration:
 
     @classmethod
     def _from_experimaestro(cls, _merged: dict[str, Any]) -> "Configuration":
+        """Read and plan before run-experiment opens its scheduler, which would log our errors with a traceback."""
         parameters = click.get_current_context().params
         try:
             study = Study.load(
@@ -62,10 +76,18 @@ class Configuration:
                 pre_yaml=[Path(file) for file in parameters.get("pre_yaml") or ()],
                 post_yaml=[Path(file) for file in parameters.get("post_yaml") or ()],
             )
-        except XpmCeError as error:
-            click.echo(f"Error: {error}", err=True)
-            raise SystemExit(error.exit_code) from None
-        return cls(study)
+            configuration = cls(study)
+            settings = find_workspace(
+                workdir=parameters.get("workdir"), workspace=parameters.get("workspace"), experiment_id=study.id
+            )
+            configuration.prepared = prepare(configuration, Workspace(Path(settings.path).absolute()))
+        except (XpmCeError, OSError) as error:
+            cause = explained(error)
+            if not isinstance(cause, XpmCeError):
+                raise
+            click.echo(f"Error: {cause}", err=True)
+            raise SystemExit(cause.exit_code) from None
+        return configuration
 
 
 def launchers_file(given: Path | None) -> Path | None:
@@ -75,77 +97,45 @@ def launchers_file(given: Path | None) -> Path | None:
     return Path(FILE_NAME) if Path(FILE_NAME).exists() else None
 
 
-def make_plan(configuration: Configuration, workspace: Workspace) -> tuple[Plan, LocalMachine]:
+def prepare(configuration: Configuration, workspace: Workspace) -> Prepared:
     """Plan an experiment; nothing is run, nothing is written but the cache of content hashes and the plan itself."""
     workspace.assert_writable()
     machine = read_machine(launchers_file(configuration.launchers))
     plan = planned(configuration.study, workspace, capabilities=machine.capabilities)
     plan.write(workspace)
-    return plan, machine
+    return Prepared(plan, machine, workspace)
 
 
 def run(helper: ExperimentHelper, cfg: Configuration) -> None:
-    """Plan and, unless this is a dry run, submit what is missing, wait for it and print the summary.
+    """Submit what is missing, wait for it and print the summary; in a dry run only print the plan.
 
-    Raises HandledException when a job failed, which both doors turn into exit code 1; exits 2 on a bad configuration.
+    Raises HandledException where a job failed, which run-experiment turns into exit code 1.
     """
     experiment = helper.xp
-    workspace = Workspace(Path(experiment.workspace.path).absolute())
+    prepared = cfg.prepared or prepare(cfg, Workspace(Path(experiment.workspace.path).absolute()))
+    if experiment.workspace.run_mode is not RunMode.NORMAL:
+        click.echo(rendered_plan(prepared.plan))
+        return
     try:
-        plan, machine = make_plan(cfg, workspace)
-        if experiment.workspace.run_mode in (RunMode.DRY_RUN, RunMode.GENERATE_ONLY):
-            from xpm_ce.graph.rendering import rendered_plan
-
-            click.echo(rendered_plan(plan))
-            return
-        execute(plan, machine, experiment, workspace)
+        execute(prepared, experiment)
     except JobsFailedError as error:
         raise HandledException(str(error)) from None
-    except XpmCeError as error:
-        click.echo(f"Error: {error}", err=True)
-        raise SystemExit(error.exit_code) from None
 
 
-def execute(plan: Plan, machine: LocalMachine, experiment: Any, workspace: Workspace) -> None:
-    """Submit the missing jobs of a plan, wait, print the summary; JobsFailedError where a job failed or is blocked."""
-    from xpm_ce.graph.rendering import rendered_counts, rendered_summary
-    from xpm_ce.launch.local import LocalLauncher
-    from xpm_ce.launch.submission import outcome, submit
+def start(configuration: Configuration, workspace: Workspace) -> None:
+    """Our own door: what run-experiment does, with our workspace and without its settings in the user's home.
 
-    started = time.monotonic()
-    for name in ("xpm", "xpm.scheduler"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("xpm.experiment").setLevel(logging.CRITICAL)
-    click.echo(rendered_counts(plan), err=True)
-    for warning in plan.warnings:
-        click.echo(f"Warning: {warning}", err=True)
-    failed: dict[str, Any] = {}
-    if plan.counts["run"]:
-        extensions.deposit(plan.extensions, workspace.path)
-        launcher = LocalLauncher(machine)
-        submit(plan.jobs, experiment=experiment, launcher=launcher)
-        try:
-            experiment.wait()
-        except KeyboardInterrupt:
-            from experimaestro import GracefulExperimentExit
-
-            click.echo("Interrupted. Jobs that run go on; the same command continues where they are.", err=True)
-            raise GracefulExperimentExit() from None
-        failed = dict(experiment.failedJobs)
-    ended = outcome(plan.jobs, failed)
-    click.echo(rendered_summary(plan, ended, workspace, seconds=time.monotonic() - started))
-    if ended.failures or ended.blocked:
-        raise JobsFailedError(f"{len(ended.failures)} jobs failed, {len(ended.blocked)} blocked")
-
-
-def start(configuration: Configuration, workspace: Workspace, *, run_mode: RunMode = RunMode.NORMAL) -> None:
-    """Our own door: what run-experiment does, with our workspace and without its settings in the user's home."""
+    JobsFailedError where a job failed.
+    """
     from experimaestro.scheduler.experiment import experiment
     from experimaestro.settings import WorkspaceSettings
 
-    workspace.assert_writable()
+    configuration.prepared = prepare(configuration, workspace)
+    if not configuration.prepared.plan.counts["run"]:
+        execute(configuration.prepared, None)
+        return
     with experiment(
-        WorkspaceSettings("", workspace.path), configuration.id, run_mode=run_mode, project_paths=[],
+        WorkspaceSettings("", workspace.path), configuration.id, run_mode=RunMode.NORMAL, project_paths=[],
         dirty_git=configuration.dirty_git, no_environmental_impact=True,
     ) as scheduled:  # fmt: skip
         helper = ExperimentHelper(run)
@@ -156,3 +146,35 @@ def start(configuration: Configuration, workspace: Workspace, *, run_mode: RunMo
             raise JobsFailedError(str(error)) from None
 
 
+def execute(prepared: Prepared, experiment: Any) -> None:
+    """Submit the missing jobs, wait, print the summary; JobsFailedError where a job failed or is blocked.
+
+    `experiment` is experimaestro's, and may be None where nothing is missing.
+    """
+    plan, workspace = prepared.plan, prepared.workspace
+    started = time.monotonic()
+    for name in ("xpm", "xpm.scheduler", "xpm.git"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("xpm.experiment").setLevel(logging.CRITICAL)  # it tells each failure twice; we tell the cause
+    click.echo(rendered_counts(plan), err=True)
+    for warning in plan.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    failed: dict[str, Any] = {}
+    if plan.counts["run"]:
+        failed = submit_and_wait(prepared, experiment)
+    ended = outcome(plan.jobs, failed)
+    click.echo(rendered_summary(plan, ended, workspace, seconds=time.monotonic() - started))
+    if ended.failures or ended.blocked:
+        raise JobsFailedError(f"{len(ended.failures)} jobs failed, {len(ended.blocked)} blocked")
+
+
+def submit_and_wait(prepared: Prepared, experiment: Any) -> dict[str, Any]:
+    """Submit the missing jobs and wait; identity -> experimaestro's job of those that failed or were blocked by them."""
+    extensions.deposit(prepared.plan.extensions, prepared.workspace.path)
+    submit(prepared.plan.jobs, experiment=experiment, launcher=LocalLauncher(prepared.machine))
+    try:
+        experiment.wait()
+    except KeyboardInterrupt:
+        click.echo("Interrupted. Jobs that run go on; the same command continues where they are.", err=True)
+        raise GracefulExperimentExit() from None
+    return dict(experiment.failedJobs)

@@ -5,7 +5,6 @@ A finished job leaves `outputs.json` (files with size and sha256, environment, s
 """
 
 import contextlib
-import errno
 import logging
 import os
 import platform
@@ -20,7 +19,7 @@ from experimaestro import Meta, PathGenerator, ResumableTask, Task, field
 from experimaestro.exceptions import GracefulTimeout, TaskCancelled
 
 from xpm_ce import atomic
-from xpm_ce.errors import MachineError, XpmCeError
+from xpm_ce.errors import XpmCeError, explained
 from xpm_ce.identity import file_sha256, source_fingerprint
 from xpm_ce.workspace import FAILURE, OUTPUTS
 
@@ -94,19 +93,6 @@ def recorded(folder: Path, task: type) -> Iterator[None]:
             logger.error("%s", cause)
             sys.exit(1)
         raise
-
-
-def explained(error: Exception) -> Exception:
-    """The same error, as one of ours where the operating system's own message would not say what to do."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-        return MachineError(
-            f"the disk is full or a size limit was met ({error.strerror})",
-            where=str(error.filename or ""),
-            remedy="Free space or lift the limit, then run the same command again: finished jobs are reused.",
-        )
-    if isinstance(error, MemoryError):
-        return MachineError("out of memory", remedy="Lower tokens_per_batch or parallel_jobs, then run again.")
-    return error
 
 
 def failure(cause: Exception, raised: Exception) -> dict:

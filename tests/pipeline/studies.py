@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from xpm_ce.experiment import Configuration, make_plan
+from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.planner import PlannedJob, State
 from xpm_ce.workspace import Workspace
@@ -12,7 +12,7 @@ TINY = Path(__file__).parent.parent / "studies" / "tiny.yaml"
 
 
 def plan_of(workspace: Path, *overrides: str, file: Path = TINY) -> Plan:
-    return make_plan(Configuration.load(file, overrides), Workspace(workspace))[0]
+    return prepare(Configuration.load(file, overrides), Workspace(workspace)).plan
 
 
 def to_run(plan: Plan) -> list[PlannedJob]:

@@ -8,6 +8,8 @@ import statistics
 import numpy as np
 import pytest
 from fixtures.in_process import InProcess, identity
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from impact_index import get_stop_words
 
 from xpm_ce.data import generator
@@ -227,6 +229,27 @@ def test_every_pair_of_concepts_can_be_used(tmp_path):
     write_collection(tmp_path / "collection", Generated.C(**sizes).world())
     counts = json.loads((tmp_path / "collection" / "manifest.json").read_text())["counts"]
     assert counts["queries"] == {"train": 60, "validation": 6, "test": 6}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.fixed_dictionaries({
+        "documents": st.integers(0, 30), "train_queries": st.integers(0, 30), "validation_queries": st.integers(0, 5),
+        "test_queries": st.integers(0, 5), "concepts": st.integers(0, 9), "topics": st.integers(0, 9),
+        "homonym_pairs": st.integers(0, 4), "background_words": st.integers(0, 3),
+        "document_words": st.integers(0, 14), "teacher_others": st.integers(0, 40), "seed": st.integers(-3, 3),
+    })
+)  # fmt: skip
+def test_any_sizes_are_made_in_full_or_refused(tmp_path_factory, sizes):
+    folder = tmp_path_factory.mktemp("world") / "collection"
+    try:
+        write_collection(folder, Generated.C(**sizes).world())
+    except ConfigurationError:
+        assert not folder.exists()
+    else:
+        assert len((folder / "corpus.jsonl").read_text().splitlines()) == sizes["documents"]
+        queries = sizes["train_queries"] + sizes["validation_queries"] + sizes["test_queries"]
+        assert len((folder / "queries.jsonl").read_text().splitlines()) == queries
 
 
 def test_draws_are_those_of_pcg64_on_every_machine():

@@ -32,7 +32,7 @@ from xpm_ce.scorers.weights import load_folder
 from xpm_ce.tokens.train_wordpiece import save_tokenizer, train_vocabulary, word_counts
 from xpm_ce.tokens.wordpiece import TokenizerFolder, TrainWordPiece
 
-WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
+WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
 PAIRS = [(f"{WORDS[i % 10]} {WORDS[i % 7]}", " ".join(WORDS[j % 10] for j in range(i % 17))) for i in range(40)]
 SUBMIT = SimpleNamespace(hashes=HashCache())
 
@@ -182,14 +182,14 @@ def test_the_vocabulary_of_an_architecture_is_trained_on_the_collection(tokenize
 )
 def test_an_architecture_that_cannot_be_built_is_refused(parameters, message, tokenizer):
     with pytest.raises(ConfigurationError, match=message):
-        architecture(tokenizer, **parameters).instance().__validate__()
+        Architecture.__validate__(architecture(tokenizer, **parameters))
 
 
 @pytest.mark.parametrize(("max_length", "max_query_length"), [(32, 32), (0, 1), (16, 0)])
 def test_limits_that_no_backbone_can_meet_are_refused(max_length, max_query_length, tokenizer):
     config = cross_encoder(tokenizer, max_length=max_length, max_query_length=max_query_length)
     with pytest.raises(ConfigurationError, match="max_length"):
-        config.instance().__validate__()
+        CrossEncoder.__validate__(config)
 
 
 # -- folders and the hub ------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ def test_a_folder_of_a_family_without_a_row_is_refused(saved, tmp_path):
 @pytest.mark.parametrize("revision", ["main", "v1.0", "0123abc"])
 def test_a_revision_that_may_move_is_refused(revision):
     with pytest.raises(ConfigurationError, match="is not a commit"):
-        HubBackbone.C(id="someone/model", revision=revision).instance().__validate__()
+        HubBackbone.__validate__(HubBackbone.C(id="someone/model", revision=revision))
 
 
 HUB = """

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from xpm_ce.errors import XpmCeError
+from xpm_ce.errors import XpmCeError, explained
 
 VERBS = {
     "plan": "What a run would reuse, run and leave blocked, and why; nothing is run.",
@@ -63,9 +63,15 @@ def main() -> None:
     """Run the command; exit with 0, 1 (jobs failed, wrong data) or 2 (bad configuration or usage)."""
     try:
         cli(standalone_mode=False)
-    except XpmCeError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+    except (XpmCeError, OSError, MemoryError) as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()
+            sys.exit(0)
+        cause = explained(error)
+        if not isinstance(cause, XpmCeError):
+            raise
+        click.echo(f"Error: {cause}", err=True)
+        sys.exit(cause.exit_code)
     except click.exceptions.Exit as exit_request:
         sys.exit(exit_request.exit_code)
     except click.Abort:
@@ -74,6 +80,3 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)

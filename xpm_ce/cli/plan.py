@@ -22,10 +22,10 @@ def command(
 
     Example: xpm-ce plan experiments/quickstart.yaml --jobs
     """
-    from xpm_ce.experiment import Configuration, make_plan
+    from xpm_ce.experiment import Configuration, prepare
     from xpm_ce.graph.rendering import rendered_plan
 
-    plan, _ = make_plan(Configuration.load(file, overrides, launchers=launchers), workspace)
+    plan = prepare(Configuration.load(file, overrides, launchers=launchers), workspace).plan
     if as_json:
         print_json(plan.as_json())
     else:

@@ -25,9 +25,11 @@ def command(
 
     Example: xpm-ce run experiments/quickstart.yaml -c collection.seed=1
     """
-    from experimaestro.scheduler.workspace import RunMode
+    from xpm_ce.experiment import Configuration, prepare, start
+    from xpm_ce.graph.rendering import rendered_plan
 
-    from xpm_ce.experiment import Configuration, start
-
-    mode = RunMode.DRY_RUN if run_mode == "dry_run" else RunMode.NORMAL
-    start(Configuration.load(file, overrides, launchers=launchers), workspace, run_mode=mode)
+    configuration = Configuration.load(file, overrides, launchers=launchers)
+    if run_mode == "dry_run":
+        click.echo(rendered_plan(prepare(configuration, workspace).plan))
+    else:
+        start(configuration, workspace)

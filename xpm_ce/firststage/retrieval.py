@@ -36,7 +36,10 @@ class Retrieved(NamedTuple):
 
 
 def bm25(folder: Path, *, k1: float, b: float) -> Search:
-    """A function that searches an index by BM25."""
+    """A function that searches an index by BM25.
+
+    impact-index keeps the length norm of a document to about 2e-4, so scores differ from the formula's by as much.
+    """
     index = impact_index.Index.load(str(folder), False)
     analyser = index.analyzer()
     scored = index.with_scoring(impact_index.BM25Scoring(k1=k1, b=b, variant="lucene"))

@@ -94,11 +94,17 @@ def outcome(jobs: Iterable[PlannedJob], failed: dict[str, Any]) -> Outcome:
             continue
         if job.identity not in failed:
             ran.append(job.identity)
-        elif failed[job.identity].scheduler_state.failure_reason.name == "DEPENDENCY":
+        elif _waited_in_vain(failed[job.identity]):
             blocked.append(job.identity)
         else:
             failures.append(_failure(job))
     return Outcome(ran, failures, blocked)
+
+
+def _waited_in_vain(job: Any) -> bool:
+    """Whether a job did not start because one that it depends on failed; a killed job has no reason at all."""
+    reason = getattr(job.scheduler_state, "failure_reason", None)
+    return reason is not None and reason.name == "DEPENDENCY"
 
 
 def _failure(job: PlannedJob) -> Failure:

@@ -13,7 +13,7 @@ import torch
 
 from xpm_ce.engine.compute import ComputedType, computing, opened_device
 from xpm_ce.engine.dropout import sequence_keys
-from xpm_ce.errors import DataError
+from xpm_ce.errors import ConfigurationError, DataError
 from xpm_ce.learn.counts import Counts
 from xpm_ce.learn.curve import CurveFile, CurvePoint
 from xpm_ce.learn.ledger import finished, note_execution, write_ledger
@@ -60,6 +60,12 @@ class Training:
         self.task, self.device = task, device
         groups = task.training_set.open()
         self.scorer = task.scorer.build().prepare_training().to(device)
+        longest = self.scorer.limits.max_length
+        if task.tokens_per_batch < longest:
+            raise ConfigurationError(
+                f"tokens_per_batch is {task.tokens_per_batch}, but a pair may have {longest} tokens",
+                remedy="Raise tokens_per_batch to max_length or more.",
+            )
         self.steps = task.sampler.open(groups, task.seed)
         self.texts = TrainingTexts(
             groups, queries=task.queries.read(), documents=task.store.open(), encoder=self.scorer.encoder

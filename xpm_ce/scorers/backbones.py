@@ -37,6 +37,11 @@ class Backbone(Config):
         """Fill in what identifies this backbone, while a study is planned; `store` and `queries` are its texts."""
         return self
 
+    @property
+    def place(self) -> str:
+        """Where it comes from, for messages."""
+        raise NotImplementedError(f"{type(self).__name__}.place")
+
     def load(self, *, head_seed: int) -> "Loaded":
         """The model with one output and its tokenizer, on the CPU in fp32; what a folder lacks is drawn anew."""
         raise NotImplementedError(f"{type(self).__name__}.load")
@@ -66,6 +71,10 @@ class HubBackbone(Backbone):
                 remedy="Give the 40 hexadecimal digits shown under `Files, History` of the repository, or those in "
                 "refs/ of the repository's folder in the local cache.",
             )
+
+    @property
+    def place(self) -> str:
+        return f"{self.id}@{self.revision[:12]}"
 
     def resolve(self) -> Path:
         """The folder in the hub's cache, downloaded if need be; DataError where it cannot be had."""
@@ -101,6 +110,10 @@ class LocalBackbone(Backbone):
         with while_planning():
             self.sha256 = content_sha256(self.path, submit.hashes)
         return self
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
 
     def load(self, *, head_seed: int) -> "Loaded":
         from xpm_ce.scorers.weights import load_folder
@@ -172,6 +185,10 @@ class Architecture(Backbone):
                 f"num_heads is {self.num_heads}, which does not divide hidden_size {self.hidden_size}",
                 remedy="Give a divisor of hidden_size.",
             )
+
+    @property
+    def place(self) -> str:
+        return f"a new {self.family}"
 
     @property
     def row(self) -> Family:

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Optional
 
 from experimaestro import Config, Constant, Meta, Param, field
 
+from xpm_ce.errors import ConfigurationError
 from xpm_ce.scorers.backbones import Backbone
 from xpm_ce.scorers.cross_encoder import check_limits
 from xpm_ce.scorers.scorer import Scorer
 
 if TYPE_CHECKING:
     from xpm_ce.scorers.loading import LoadedModel
+
+
+RULES = ("last",)
+"""Ways to choose the step whose weights are kept"""
 
 
 class Model(Config):
@@ -55,6 +60,10 @@ class Checkpoint(Model):
     path: Meta[Path]
     """A transformers folder with its limits beside"""
 
+    def __validate__(self) -> None:
+        if self.rule not in RULES:
+            raise ConfigurationError(f"rule {self.rule!r} does not exist", remedy=f"Give one of: {', '.join(RULES)}.")
+
     def open(self, *, device: str = "cpu", precision: str = "fp32") -> "LoadedModel":
         from xpm_ce.scorers.loading import load
 
@@ -86,6 +95,6 @@ class PretrainedModel(Model):
 
         loaded = self.backbone.load(head_seed=0)
         scorer = existing_scorer(
-            loaded, max_length=self.max_length, max_query_length=self.max_query_length, where=str(self.backbone)
+            loaded, max_length=self.max_length, max_query_length=self.max_query_length, where=self.backbone.place
         )
         return LoadedModel(scorer, device=device, precision=precision)
