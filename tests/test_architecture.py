@@ -33,9 +33,10 @@ ALLOWED = {
     "extensions": GROUND | {"settings", "data", "losses", "samplers", "scorers"},
     "graph": GROUND
     | {"settings", "measures", "data", "tokens", "scorers", "losses", "samplers", "firststage", "learn", "evaluate"}
-    | {"analysis", "extensions"},
-    "launch": GROUND | {"graph"},
+    | {"extensions"},
+    "launch": GROUND | {"graph", "analysis"},
     "experiment": GROUND | {"settings", "graph", "launch", "extensions"},
+    "declaration": GROUND | {"settings", "graph", "experiment", "analysis"},
     "cli": GROUND | {"experiment", "graph", "analysis", "measures", "launch", "settings"},
 }
 """Room -> rooms that it may import; a room that is not here may not exist"""

@@ -23,11 +23,12 @@ from xpm_ce import extensions
 from xpm_ce.errors import JobsFailedError, XpmCeError, explained
 from xpm_ce.graph.build import planned
 from xpm_ce.graph.plan import Plan
-from xpm_ce.graph.rendering import rendered_counts, rendered_plan, rendered_summary
+from xpm_ce.graph.rendering import rendered_counts, rendered_plan
 from xpm_ce.graph.study import Study
 from xpm_ce.launch.local import LocalLauncher
 from xpm_ce.launch.machines import FILE_NAME, LocalMachine, read_machine
 from xpm_ce.launch.submission import outcome, submit
+from xpm_ce.launch.summary import rendered_summary
 from xpm_ce.workspace import Workspace
 
 get_settings().carbon.enabled = False  # its banner sleeps for 3 seconds, even where no job runs

@@ -109,13 +109,12 @@ def test_an_empty_corpus_fails_its_job_with_one_message(door, run_command, tmp_p
     assert_clean(process, tmp_path, code=1, message="1 jobs failed, ")
 
 
-def test_duplicate_ids_are_refused_with_their_line(run_command, tmp_path):
+def test_duplicate_ids_are_refused_with_their_place(run_command, tmp_path):
     twice = [{"_id": "d1", "text": "one"}, {"_id": "d2", "text": "two"}, {"_id": "d1", "text": "three"}]
     folder = small_collection(tmp_path / "documents", documents=twice)
     process = run_command("xpm-ce", "run", folder_study(tmp_path, folder), "--workdir", tmp_path / "ws")
     assert process.returncode == 1
-    assert "d1" in process.stdout
-    assert "corpus.jsonl:3" in process.stdout
+    assert "document d1 stands twice, as number 1 and 3 of the collection" in process.stdout
 
     folder = small_collection(tmp_path / "queries")
     with open(folder / "queries.jsonl", "a") as stream:

@@ -122,8 +122,8 @@ def test_every_grade_is_given_and_follows_relevance(worlds):
     grades = [g for judged in worlds[0][0].qrels("test").instance().read().values() for g in judged.values()]
     counts = [grades.count(grade) for grade in (1, 2, 3)]
     assert min(counts[:2]) > 1000
-    assert counts[2] > 50
-    relevance = np.array([0, 3_999, 4_000, 6_499, 6_500, 7_999, 8_000, 10_000])
+    assert counts[2] > 10
+    relevance = np.array([0, 3_999, 4_000, 6_499, 6_500, 8_499, 8_500, 10_000])
     assert generator.grades(relevance).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
@@ -254,7 +254,7 @@ def test_any_sizes_are_made_in_full_or_refused(tmp_path_factory, sizes):
 
 def test_draws_are_those_of_pcg64_on_every_machine():
     draws = Draws(0, "test")
-    assert [draws.below(1000) for _ in range(5)] == [462, 456, 440, 976, 817]
+    assert [draws.below(1000) for _ in range(5)] == [449, 714, 852, 518, 56]
     assert Draws(0, "test").shuffled(range(6)) != Draws(1, "test").shuffled(range(6))
     assert sorted(Draws(0, "test").shuffled(range(6))) == list(range(6))
     many = Draws(0, "many").many_below(7, 7_000)

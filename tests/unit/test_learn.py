@@ -22,7 +22,7 @@ from xpm_ce.data.stored_documents import write_store
 from xpm_ce.data.supervision import LABELS, TEACHER_SCORES
 from xpm_ce.data.training_set import TrainingGroup, TrainingSet, write_training_set
 from xpm_ce.engine.compute import ComputedType
-from xpm_ce.engine.dropout import DropoutKeys, KeyedDropout, Place, kept, sequence_keys
+from xpm_ce.engine.dropout import DropoutKeys, KeyedDropout, Place, dropped, sequence_keys
 from xpm_ce.engine.precision import capabilities
 from xpm_ce.errors import ConfigurationError, DataError, MachineError
 from xpm_ce.learn.curve import CurveFile, CurvePoint
@@ -387,7 +387,7 @@ def test_a_step_in_many_batches_has_the_gradient_of_one_batch_with_dropout_activ
 
 def mask(sequences, *shape, step=0, site=7, probability=0.1, first=0):
     keys = sequence_keys(first + sequences, seed=1, step=step)[first:]
-    return kept(torch.Size((sequences, *shape)), keys, site=site, probability=probability)
+    return ~dropped(torch.Size((sequences, *shape)), keys, site=site, probability=probability)
 
 
 def test_a_mask_depends_on_the_sequence_and_not_on_batch_or_padding():

@@ -177,6 +177,7 @@ def test_the_vocabulary_of_an_architecture_is_trained_on_the_collection(tokenize
     [
         ({"family": "gpt2"}, "models of type 'gpt2' are not among the families"),
         ({"pooling": "mean"}, "pooling 'mean' does not exist in family bert"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
         ({"num_heads": 3}, "num_heads is 3, which does not divide hidden_size 16"),
     ],
 )

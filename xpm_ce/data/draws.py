@@ -20,7 +20,7 @@ class Draws:
     """A stream of choices for one purpose, the same for equal `seed` and `purpose` on every machine."""
 
     def __init__(self, seed: int, purpose: str):
-        entropy = int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest(), "little")
+        entropy = int.from_bytes(hashlib.sha256(f"xpm-ce {seed} {purpose}".encode()).digest(), "little")
         self._stream = np.random.PCG64(np.random.SeedSequence(entropy))
         self._block: list[int] = []
 

@@ -16,9 +16,9 @@ from xpm_ce.data.world import SPLITS, World
 from xpm_ce.jobs import Job
 
 GOLDEN = {
-    0: "0ebe0e9191ce9bcc1a5512f4370cdfc5211a9a7bb63cabdaf175f2222a5b8bd3",
-    1: "8eb01943d817587a40e7894566ba6e8abc81588932d75bd665c66092bf3fb01d",
-    2: "7096e51ccaa2631c3815672c32058c6bc602115d72b868dac941b568ea13597d",
+    0: "6cc30026f80587c71962b32948a7b71527b305de49e957bc7699062b013e8ff2",
+    1: "e65a9d9e29ae73c48336dbd701852a485327063cf1f9052c04cab3dca5213432",
+    2: "ad2022e78082834feff6f00475d7e336ad92aebbf08b778d314b9c8acb0261ad",
 }
 """Content sha256 by seed, for the default sizes: what every machine must generate"""
 

@@ -27,7 +27,7 @@ MAIN, SIDE = 325, 175
 """Worth of a twentieth for the first and the second concept of a query; together 20 twentieths are ONE"""
 ONE = 10_000
 """The unit of relevance and of teacher scores: they have four decimals"""
-GRADES = (4_000, 6_500, 8_000)
+GRADES = (4_000, 6_500, 8_500)
 """Relevance from which a document has grade 1, 2, 3"""
 POSITIVE_GRADE = 2
 """Grade of the positives of training triples"""

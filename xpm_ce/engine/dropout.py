@@ -36,14 +36,14 @@ def _numbers(count: int, device: torch.device) -> Tensor:
     return torch.arange(1, count + 1, dtype=torch.int32, device=device).mul_(_STRIDE)
 
 
-def kept(shape: torch.Size, keys: Tensor, *, site: int, probability: float) -> Tensor:
-    """Which numbers of a tensor `[sequences, ..., columns]` are kept, bool; `keys` int32 `[sequences]`."""
+def dropped(shape: torch.Size, keys: Tensor, *, site: int, probability: float) -> Tensor:
+    """Which numbers of a tensor `[sequences, ..., columns]` are dropped, bool; `keys` int32 `[sequences]`."""
     keys = mixed(keys ^ site)
     for length in shape[1:-1]:
         keys = mixed(keys.unsqueeze(-1) + _numbers(length, keys.device))
     columns = mixed(_numbers(shape[-1], keys.device))
     threshold = round(probability * 2**32) - 2**31
-    return mixed(keys.unsqueeze(-1) ^ columns) >= threshold
+    return mixed(keys.unsqueeze(-1) ^ columns) < threshold
 
 
 class DropoutKeys:
@@ -83,8 +83,8 @@ class Place(NamedTuple):
         shape = torch.Size((1, *values.shape)) if self.shared else values.shape
         if len(keys) != shape[0]:
             raise RuntimeError(f"{len(keys)} keys for {shape[0]} sequences")
-        mask = kept(shape, keys, site=site, probability=probability).view(values.shape)
-        return values * mask.to(values.dtype).mul_(1 / (1 - probability))
+        mask = dropped(shape, keys, site=site, probability=probability).view(values.shape)
+        return values.masked_fill(mask, 0.0).mul_(1 / (1 - probability))  # keeps a byte a number for backward
 
 
 def site_of(name: str) -> int:

@@ -13,11 +13,12 @@ from xpm_ce import extensions
 from xpm_ce.data.collection import Collection
 from xpm_ce.data.distilled import RunTrainingSet
 from xpm_ce.data.mining import MineTrainingSet
+from xpm_ce.data.overlap import overlap
 from xpm_ce.data.parts import Parts
 from xpm_ce.data.runs import ExternalRun, Run
 from xpm_ce.data.split import QrelsOfPart, QueriesOfPart
 from xpm_ce.data.store import DocumentStore, StoreDocuments
-from xpm_ce.errors import ConfigurationError, UnknownKeyError
+from xpm_ce.errors import ConfigurationError, UnknownKeyError, XpmCeError
 from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.firststage.bm25_index import Bm25Index
@@ -43,7 +44,6 @@ from xpm_ce.settings.document import Document
 from xpm_ce.settings.nodes import Node
 from xpm_ce.settings.schema import accepted
 from xpm_ce.settings.typed import typed
-from xpm_ce.tokens.wordpiece import TrainWordPiece
 from xpm_ce.workspace import Workspace
 
 TRAINING_SETS: dict[str, Any] = {"mined": MineTrainingSet, "run": RunTrainingSet}
@@ -113,6 +113,7 @@ class Builder:
             if document.get("learner") is None:
                 continue
             learner, checkpoint = self.learner(document, coordinates)
+            self.count_overlap(learner.queries, sets)
             if evaluation.untrained:
                 kept = self.study.axes_of_scorer()
                 shared = {axis: value for axis, value in coordinates.items() if axis in kept}
@@ -297,6 +298,22 @@ class Builder:
         task = self.typed(task_class, keys, wired)
         return self.submit(task, kind="training set", coordinates={"set": split}), queries
 
+    def count_overlap(self, train: Any, tests: list[PreparedSet]) -> None:
+        """Count the training queries whose normalised text is a test query's, where the texts can be read already."""
+        for prepared in tests:
+            name = f"training queries that are also queries of {prepared.label}"
+            if name in self.counted:
+                continue
+            identities = [queries.__xpm__.identifier.all.hex() for queries in (train, prepared.queries)]
+            try:
+                shared, total = self.submit.hashes.get(
+                    f"overlap 1 {' '.join(identities)}", [], lambda: _overlap(train, prepared.queries)
+                )
+            except (OSError, XpmCeError):
+                self.counted[name] = "unknown until the collection is there"
+            else:
+                self.counted[name] = f"{shared} of {total}"
+
     def teacher(
         self, document: Document, node: Node | None, parts: Parts, split: str, run: Run, queries: Any,
         store: DocumentStore,
@@ -362,3 +379,9 @@ class Builder:
 
 def _only(node: Node, keys: list[str]) -> Node:
     return node.without(*(key for key in node.nodes if key not in keys))
+
+
+def _overlap(train: Any, test: Any) -> list[int]:
+    """Training queries whose normalised text is a test query's, and all training queries."""
+    found = overlap(train.read(), test.read())
+    return [found.shared_train_queries, found.train_queries]

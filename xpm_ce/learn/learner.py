@@ -78,8 +78,9 @@ class Learner(ResumableJob):
     device: Meta[str] = field(default="cpu")
     """Where it is trained: cpu, cuda, cuda:1"""
 
-    tokens_per_batch: Meta[int] = field(default=8192)
-    """Padded tokens of a forward pass; a step of more is cut, with the same gradient up to rounding"""
+    tokens_per_batch: Meta[int] = field(default=2048)
+    """Padded tokens of a forward pass, at least max_length; a step of more is cut, with the same gradient up to
+    rounding (2048: about the fastest on processors, whose caches hold it; GPUs want more)"""
 
     checkpoint_interval: Meta[int] = field(default=1000)
     """Steps between states from which an interrupted job resumes; has no effect on the result"""

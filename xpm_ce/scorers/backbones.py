@@ -4,6 +4,7 @@ Each one loads from a local folder or from a declared architecture. This module 
 `weights.py` computes.
 """
 
+import importlib.util
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
@@ -118,14 +119,64 @@ class LocalBackbone(Backbone):
     def load(self, *, head_seed: int) -> "Loaded":
         from xpm_ce.scorers.weights import load_folder
 
-        found = content_sha256(self.path, HashCache())
-        if found != self.sha256:
-            raise DataError(
-                "the files of this backbone changed since the study was planned",
-                where=str(self.path),
-                remedy="Restore them, or plan again: other weights are another backbone, and results stay apart.",
-            )
+        expect_content(self.path, self.sha256)
         return load_folder(self.path, head_seed=head_seed)
+
+
+class PackageBackbone(Backbone):
+    """A transformers folder that an installed Python package carries, identified by what loading reads from it."""
+
+    __xpmid__ = "xpm_ce.scorers.package_backbone"
+    NAME = "package"
+
+    version: Constant[int] = 1
+    """Version of how the folder is read"""
+
+    package: Meta[str]
+    """Name under which the package is imported; it is not imported, only found"""
+
+    folder: Meta[str] = field(default="model")
+    """Folder inside the package"""
+
+    sha256: Param[str]
+    """sha256 over the files that loading reads; filled in while a study is planned"""
+
+    @property
+    def place(self) -> str:
+        return f"{self.package}/{self.folder}"
+
+    def resolve(self) -> Path:
+        """The folder; ConfigurationError where the package is not installed."""
+        found = importlib.util.find_spec(self.package)
+        if found is None or not found.submodule_search_locations:
+            raise ConfigurationError(
+                f"the package {self.package} is not installed", remedy="Install it with pip, in this environment."
+            )
+        return Path(next(iter(found.submodule_search_locations))) / self.folder
+
+    def prepare(
+        self, submit: Submit, *, store: Optional[DocumentStore] = None, queries: Optional[Queries] = None
+    ) -> "PackageBackbone":
+        with while_planning():
+            self.sha256 = content_sha256(self.resolve(), submit.hashes)
+        return self
+
+    def load(self, *, head_seed: int) -> "Loaded":
+        from xpm_ce.scorers.weights import load_folder
+
+        folder = self.resolve()
+        expect_content(folder, self.sha256)
+        return load_folder(folder, head_seed=head_seed)
+
+
+def expect_content(folder: Path, sha256: str) -> None:
+    """DataError where the files of a backbone are not those that were planned with."""
+    if content_sha256(folder, HashCache()) != sha256:
+        raise DataError(
+            "the files of this backbone changed since the study was planned",
+            where=str(folder),
+            remedy="Restore them, or plan again: other weights are another backbone, and results stay apart.",
+        )
 
 
 class Architecture(Backbone):
@@ -180,6 +231,8 @@ class Architecture(Backbone):
                 f"pooling {self.pooling!r} does not exist in family {self.family}",
                 remedy=f"Give one of: {', '.join(row.poolings)}.",
             )
+        if not 0 <= self.dropout < 1:
+            raise ConfigurationError(f"dropout is {self.dropout}", remedy="Give a probability from 0 to below 1.")
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ConfigurationError(
                 f"num_heads is {self.num_heads}, which does not divide hidden_size {self.hidden_size}",
@@ -220,4 +273,4 @@ class Architecture(Backbone):
         return draw_weights(self, head_seed=head_seed)
 
 
-__all__ = ["FAMILIES", "Architecture", "Backbone", "HubBackbone", "LocalBackbone"]
+__all__ = ["FAMILIES", "Architecture", "Backbone", "HubBackbone", "LocalBackbone", "PackageBackbone"]

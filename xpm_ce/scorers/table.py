@@ -10,6 +10,7 @@ BACKBONES = {
     "architecture": "xpm_ce.scorers.backbones.Architecture",
     "hub": "xpm_ce.scorers.backbones.HubBackbone",
     "local": "xpm_ce.scorers.backbones.LocalBackbone",
+    "package": "xpm_ce.scorers.backbones.PackageBackbone",
 }
 """NAME of each backbone and where its class is"""
 
