@@ -56,7 +56,7 @@ class Experiment:
 
 
 def described(value: Any) -> Any:
-    """Plain data in which each configuration is the mapping that YAML would have: `type` and the values that were set."""
+    """Plain data in which each configuration is the mapping that YAML would have: `type` and the values set."""
     if isinstance(value, Config):
         declared = type(value).__xpmtype__.value_type
         names = {field.name for field in fields(declared)}

@@ -170,7 +170,7 @@ def execute(prepared: Prepared, experiment: Any) -> None:
 
 
 def submit_and_wait(prepared: Prepared, experiment: Any) -> dict[str, Any]:
-    """Submit the missing jobs and wait; identity -> experimaestro's job of those that failed or were blocked by them."""
+    """Submit the missing jobs and wait; identity -> experimaestro's job of those that failed or were blocked."""
     extensions.deposit(prepared.plan.extensions, prepared.workspace.path)
     submit(prepared.plan.jobs, experiment=experiment, launcher=LocalLauncher(prepared.machine))
     try:

@@ -1,6 +1,6 @@
 """Where things lie in a workspace, and what the files of a job's folder say about its state.
 
-    jobs/<task>/<identity>/      a job: its outputs, outputs.json, failure.json, params.json, <name>.done|.failed|.out|.err
+    jobs/<task>/<identity>/      a job: outputs, outputs.json, failure.json, params.json, <name>.done|.failed|.out|.err
     plans/<experiment>/plan.json every job of the experiment's last run: folder, coordinates, dependencies, reason
     cache/hashes.json            content hashes by (device, inode, size, mtime)
     extensions/<sha256>/         copies of the user's own files, imported by jobs

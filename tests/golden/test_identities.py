@@ -68,7 +68,7 @@ def test_identities_are_the_golden_ones(tmp_path):
     golden = json.loads(GOLDEN.read_text())
     changed = sorted(name for name in golden.keys() & found.keys() if golden[name] != found[name])
     new, gone = sorted(found.keys() - golden.keys()), sorted(golden.keys() - found.keys())
-    assert not (changed or new or gone), {"changed": changed, "new": new, "gone": gone}
+    assert {"changed": changed, "new": new, "gone": gone} == {"changed": [], "new": [], "gone": []}
 
 
 def our_configurations() -> list[type]:

@@ -190,7 +190,7 @@ def test_a_full_disk_in_a_job_is_one_message_and_the_next_run_completes(home, ru
 
 
 def test_failures_are_told_once_and_a_mended_cause_runs_again_after_many_failures(run_command, tmp_path):
-    """experimaestro gives a resumable task up for ever after three failures; ours runs again when its cause is mended."""
+    """experimaestro gives a resumable task up for ever after three failures; ours runs again when it is mended."""
     folder = small_collection(tmp_path / "data")
     extension = tmp_path / "broken.py"
     extension.write_text(

@@ -15,9 +15,7 @@ pytestmark = pytest.mark.pipeline
 
 
 def folder_of(workspace: Path, plan, kind: str, **coordinates: str) -> Path:
-    (job,) = [
-        job for job in plan.jobs if job.kind == kind and coordinates.items() <= job.coordinates.items()
-    ]
+    (job,) = [job for job in plan.jobs if job.kind == kind and coordinates.items() <= job.coordinates.items()]
     return workspace / "jobs" / job.task / job.identity
 
 

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from xpm_ce.analysis.results import FIRST_STAGE, TRAINED, Results, ResultRow
+from xpm_ce.analysis.results import FIRST_STAGE, TRAINED, ResultRow, Results
 
 ABSENT = "–"
 ORDERS = {"given": "", "ceiling": "best order of its documents", "random": "random order of its documents"}
@@ -90,9 +90,7 @@ def make_tables(results: Results, *, measures: Sequence[str] = (), depths: Seque
         for depth in depths:
             for measure in measures:
                 rows = [
-                    row
-                    for row in results.rows
-                    if (row.protocol, row.depth, row.measure) == (protocol, depth, measure)
+                    row for row in results.rows if (row.protocol, row.depth, row.measure) == (protocol, depth, measure)
                 ]
                 if rows:
                     tables.append(_table(rows, layout))
@@ -124,9 +122,7 @@ def _label(row: ResultRow, layout: dict[str, Any]) -> str:
     if row.system == FIRST_STAGE:
         name = row.coordinates.get("first stage", FIRST_STAGE)
         return f"{name}, {ORDERS[row.order]}" if row.order != "given" else name
-    shown = [
-        value for axis, value in row.coordinates.items() if axis not in (layout["columns"], layout["over"], "set")
-    ]
+    shown = [value for axis, value in row.coordinates.items() if axis not in (layout["columns"], layout["over"], "set")]
     if row.system == TRAINED:
         return ", ".join(shown) or TRAINED
     return ", ".join([row.system, *shown])

@@ -1,4 +1,4 @@
-"""The `xpm-ce` command: a table of verbs, each imported when it is called, and one place where errors become exit codes."""
+"""The `xpm-ce` command: a table of verbs, each imported when called, and one place where errors become exit codes."""
 
 import importlib
 import logging
@@ -43,7 +43,9 @@ class _Verbs(click.Group):
             import difflib
 
             close = difflib.get_close_matches(args[0], VERBS, n=1)
-            raise click.UsageError(f"{error.message} Did you mean {close[0]}?" if close else error.message, ctx) from None
+            raise click.UsageError(
+                f"{error.message} Did you mean {close[0]}?" if close else error.message, ctx
+            ) from None
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,7 +57,9 @@ def cli(verbose: bool) -> None:
     Example: xpm-ce run experiments/quickstart.yaml
     """
     logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
     )
 
 

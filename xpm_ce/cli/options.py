@@ -54,7 +54,9 @@ def experiment_name(workspace: Workspace, name: str | None) -> str:
         try:
             return str(yaml.safe_load(Path(name).read_text())["id"])
         except OSError as error:
-            raise ConfigurationError(f"cannot read {name} ({error.strerror})", remedy="Give an existing file.") from error
+            raise ConfigurationError(
+                f"cannot read {name} ({error.strerror})", remedy="Give an existing file."
+            ) from error
         except (yaml.YAMLError, KeyError, TypeError) as error:
             raise ConfigurationError("no `id` in this file", where=name, remedy="Add `id: NAME`.") from error
     return name

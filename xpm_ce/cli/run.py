@@ -16,7 +16,11 @@ RUN_MODES = ("normal", "dry_run")
 @workdir
 @launchers
 @click.option(
-    "--run-mode", type=click.Choice(RUN_MODES), default="normal", show_default=True, help="dry_run only prints the plan."
+    "--run-mode",
+    type=click.Choice(RUN_MODES),
+    default="normal",
+    show_default=True,
+    help="dry_run only prints the plan.",
 )
 def command(
     file: Path, overrides: tuple[str, ...], workspace: Workspace, launchers: Path | None, run_mode: str

@@ -1,7 +1,7 @@
 """The task that measures: a run and judgements give per-query values. It never loads a model."""
 
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 from experimaestro import Constant, Meta, Param, PathGenerator, field
 
@@ -29,10 +29,10 @@ class Measure(Job):
     store: Param[DocumentStore]
     """The collection: judgements of documents that it does not hold are counted"""
 
-    depths: Param[List[int]]
+    depths: Param[list[int]]
     """Depths, sorted: only the first so many documents of the first stage are in the ranking"""
 
-    measures: Param[List[str]]
+    measures: Param[list[str]]
     """Measures in the spelling of ir-measures, sorted"""
 
     ignore_identical_ids: Param[bool] = field(default=False)

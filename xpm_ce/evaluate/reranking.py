@@ -1,7 +1,7 @@
 """The computation of `Rerank`: score the candidates, order them, write the run.
 
-Scores are kept in the first stage's order beside the run, so that another depth cuts or extends them; ties are broken by
-the first stage's rank. This module does not know what kind of model scores.
+Scores are kept in the first stage's order beside the run, so that another depth cuts or extends them; ties are broken
+by the first stage's rank. This module does not know what kind of model scores.
 """
 
 import time
@@ -99,8 +99,7 @@ def rerank(task: "Rerank") -> None:
     for query_ids, documents, positions in candidates.missing():
         model = model or task.model.open(device=task.device, precision=task.precision)
         pairs = [
-            (texts[query_id], store.text(row))
-            for query_id, row in zip(query_ids, store.rows(documents), strict=True)
+            (texts[query_id], store.text(row)) for query_id, row in zip(query_ids, store.rows(documents), strict=True)
         ]
         scores = model.predict(pairs, tokens_per_batch=task.tokens_per_batch)
         if not np.isfinite(scores).all():

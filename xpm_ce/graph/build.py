@@ -65,9 +65,7 @@ class PreparedSet:
     ignore_identical_ids: bool
 
 
-def planned(
-    study: Study, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",)
-) -> Plan:
+def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",)) -> Plan:
     """The plan of a study in a workspace; ConfigurationError where something cannot be built."""
     planner = Planner(workspace, capabilities=capabilities)
     builder = Builder(study, planner)
@@ -301,13 +299,14 @@ class Builder:
     def count_overlap(self, train: Any, tests: list[PreparedSet]) -> None:
         """Count the training queries whose normalised text is a test query's, where the texts can be read already."""
         for prepared in tests:
+            test = prepared.queries
             name = f"training queries that are also queries of {prepared.label}"
             if name in self.counted:
                 continue
-            identities = [queries.__xpm__.identifier.all.hex() for queries in (train, prepared.queries)]
+            identities = [queries.__xpm__.identifier.all.hex() for queries in (train, test)]
             try:
                 shared, total = self.submit.hashes.get(
-                    f"overlap 1 {' '.join(identities)}", [], lambda: _overlap(train, prepared.queries)
+                    f"overlap 1 {' '.join(identities)}", [], lambda test=test: _overlap(train, test)
                 )
             except (OSError, XpmCeError):
                 self.counted[name] = "unknown until the collection is there"
@@ -348,9 +347,7 @@ class Builder:
         collection = document.require("collection")
         parts, store = self.collection(collection)
         relevant = [collection, document.get("first_stage"), document.get("training_set"), document.get("validation")]
-        training_set, queries = self.once(
-            "training set", relevant, lambda: self.training_set(document, parts, store)
-        )
+        training_set, queries = self.once("training set", relevant, lambda: self.training_set(document, parts, store))
         node = document.require("learner")
         scorer_node = document.require("learner.scorer")
 

@@ -1,4 +1,4 @@
-"""The grid of an experiment: every combination of the values on its axes, each set at dotted paths of the configuration.
+"""The grid of an experiment: every combination of the values on its axes, each set at dotted paths.
 
 An axis is written in one of two ways:
 

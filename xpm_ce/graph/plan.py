@@ -66,7 +66,7 @@ class Plan:
             "schema": SCHEMA,
             "experiment": self.experiment,
             "title": self.title,
-            "planned": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "planned": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "files": self.files,
             "counts": self.counts,
             "counts_by_kind": self.counts_by_kind,
@@ -98,7 +98,7 @@ def source_warnings(planner: Planner) -> list[str]:
     """One warning per kind of task whose source differs from the one recorded with a result that will be reused."""
     stale = collections.Counter(job.task for job in planner.jobs.values() if job.stale_source)
     return [
-        f"{count} reused {task} result{'s' if count > 1 else ''}: the source code differs from when they were computed; "
+        f"{count} reused {task} result{'s' if count > 1 else ''}: the source code differs from when computed; "
         "raise the version of what changed, or delete the job folders, if the results would change"
         for task, count in sorted(stale.items())
     ]

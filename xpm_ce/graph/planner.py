@@ -1,6 +1,6 @@
 """The planning submitter: names jobs by experimaestro's own identifier and reads their state, without running anything.
 
-experimaestro's dry run gives the same identifiers at several times the cost. This module does not know what the jobs are.
+experimaestro's dry run gives the same identifiers at several times the cost. This module does not know what jobs do.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from xpm_ce.identity import HashCache, source_fingerprint
 from xpm_ce.workspace import JobFolder, Workspace
 
 
-class State(str, enum.Enum):
+class State(enum.StrEnum):
     """What a run would do with a job."""
 
     REUSE = "reuse"
@@ -24,7 +24,7 @@ class State(str, enum.Enum):
     BLOCKED = "blocked"
 
 
-class Why(str, enum.Enum):
+class Why(enum.StrEnum):
     """Why a job has its state: a closed set."""
 
     DONE = "done"
@@ -106,7 +106,7 @@ def named(config: Any, workspace: Workspace) -> tuple[JobFolder, Any]:
 
 
 def _freeze(config: Any) -> None:
-    """Seal a configuration and those below it, so that identifiers are computed once; fills in `default_factory` values."""
+    """Seal a configuration and those below, so that identifiers are computed once; fills in `default_factory`."""
 
     def walk(value: Any) -> None:
         if isinstance(value, Config):

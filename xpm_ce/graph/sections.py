@@ -1,12 +1,12 @@
 """The sections of an experiment's YAML, and the classes whose own arguments are their keys.
 
-A section whose class is a task or a library class gets its keys, types, defaults and help from that class; the ones here
-have no other home. Nothing is declared twice.
+A section whose class is a task or a library class gets its keys, types, defaults and help from that class; the ones
+here have no other home. Nothing is declared twice.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 from experimaestro import Config, Constant, Meta, Param, field
 
@@ -53,13 +53,13 @@ class Evaluation(Config):
     __xpmid__ = "xpm_ce.graph.evaluation"
     version: Constant[int] = 1
 
-    sets: Param[List[EvaluationSet]]
+    sets: Param[list[EvaluationSet]]
     """Sets of queries; a table each"""
 
-    depths: Param[List[int]]
+    depths: Param[list[int]]
     """Documents per query that are re-ranked; the largest is scored, the others are cut from it"""
 
-    measures: Param[List[str]]
+    measures: Param[list[str]]
     """Measures in the spelling of ir-measures; the first is the one of the summary table"""
 
     untrained: Param[bool] = field(default=True)

@@ -19,7 +19,7 @@ def finished_depths(workspace: Workspace, task: str) -> set[int]:
 
 
 def take_over_other_depths(planner: Planner) -> int:
-    """Point each re-ranking that must run to a finished one at another depth, a deeper one first; how many were found."""
+    """Point each re-ranking that must run to a finished one at another depth, deeper ones first; how many there are."""
     missing = [job for job in planner.of_kind("rerank") if job.state is State.RUN]
     if not missing:
         return 0

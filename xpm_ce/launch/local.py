@@ -14,7 +14,7 @@ DEFAULT_PRIORITY = 2
 
 
 class _InheritingProcessBuilder(LocalProcessBuilder):
-    """Starts a job with the caller's environment beneath its own variables (experimaestro 2.7 would drop the former)."""
+    """Starts a job with the caller's environment beneath its own variables; experimaestro 2.7 would drop the former."""
 
     def start(self, task_mode: bool = False):
         self.environ: dict[str, str] = {**os.environ, **self.environ}

@@ -1,6 +1,6 @@
 """Hands the missing jobs of a plan to experimaestro's scheduler, and tells afterwards what became of them.
 
-A finished job is never handed over: its outputs are marked as loaded, so that nothing depends on a job that will not run.
+A finished job is never handed over: its outputs are marked as loaded, so that nothing waits for it.
 """
 
 import dataclasses
@@ -112,7 +112,7 @@ def _failure(job: PlannedJob) -> Failure:
     cause = folder.failure or {
         "exception": "Killed",
         "what": "the process ended without a word: killed, or out of memory",
-        "remedy": "Look at the log; run the same command again to continue, with fewer parallel_jobs if memory is short.",
+        "remedy": "Run the same command again to continue, with fewer parallel_jobs if memory is short.",
     }
     return Failure(
         job.task, job.identity, job.coordinates, cause["exception"], cause["what"], cause.get("where", ""),

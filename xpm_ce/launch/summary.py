@@ -24,5 +24,7 @@ def rendered_summary(plan: Plan, outcome: Outcome, workspace: Workspace, *, seco
     )
     if not outcome.ran and not outcome.failures and not outcome.blocked:
         counts = f"nothing to run: all {plan.counts['reuse']} jobs were done before"
-    parts.append(f"{counts}\njobs, runs and checkpoints: {workspace.path}\nplan: {workspace.plan_file(plan.experiment)}")
+    parts.append(
+        f"{counts}\njobs, runs and checkpoints: {workspace.path}\nplan: {workspace.plan_file(plan.experiment)}"
+    )
     return "\n\n".join(parts)

@@ -1,0 +1,203 @@
+"""What the documentation says, done: commands are run, examples are executed, tables of keys are those of the classes.
+
+To rewrite the tables of keys: XPM_CE_UPDATE_DOCS=1 pytest tests/test_docs.py
+"""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from xpm_ce.data.datamaestro_source import Datamaestro
+from xpm_ce.data.distilled import RunTrainingSet
+from xpm_ce.data.folder import Folder
+from xpm_ce.data.generated import Generated
+from xpm_ce.data.ir_datasets_source import IrDatasets
+from xpm_ce.data.mining import MineTrainingSet
+from xpm_ce.data.store import StoreDocuments
+from xpm_ce.experiment import Configuration, prepare
+from xpm_ce.firststage.retrieve import Retrieve
+from xpm_ce.graph import sections
+from xpm_ce.graph.build import WIRED_IN_TRAINING_SETS
+from xpm_ce.graph.study import OTHER_SECTIONS, SECTIONS, Study
+from xpm_ce.learn.learner import Learner
+from xpm_ce.losses.table import LOSSES, loss_class
+from xpm_ce.samplers.groups import GroupSampler
+from xpm_ce.samplers.lists import ListSampler
+from xpm_ce.scorers.backbones import Architecture, HubBackbone, LocalBackbone, PackageBackbone
+from xpm_ce.scorers.cross_encoder import CrossEncoder
+from xpm_ce.settings import fields, load
+from xpm_ce.workspace import Workspace
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TINY = ROOT / "tests" / "studies" / "tiny.yaml"
+
+WIRED = {"store", "queries", "training_set", "index", "ignore_identical_ids", "tokenizer", "sha256", "documents"}
+KEYS = {
+    "collection, type: generated": (Generated, ()),
+    "collection, type: folder": (Folder, ()),
+    "collection, type: ir_datasets": (IrDatasets, ()),
+    "collection, type: datamaestro": (Datamaestro, ()),
+    "store": (StoreDocuments, WIRED),
+    "first_stage, type: bm25": (Retrieve, WIRED),
+    "training_set, type: mined": (MineTrainingSet, WIRED_IN_TRAINING_SETS),
+    "training_set, type: run": (RunTrainingSet, WIRED_IN_TRAINING_SETS),
+    "validation": (sections.ValidationSplit, ()),
+    "learner": (Learner, WIRED),
+    "learner.scorer, type: cross_encoder": (CrossEncoder, ()),
+    "learner.scorer.backbone, type: hub": (HubBackbone, ()),
+    "learner.scorer.backbone, type: local": (LocalBackbone, WIRED),
+    "learner.scorer.backbone, type: package": (PackageBackbone, WIRED),
+    "learner.scorer.backbone, type: architecture": (Architecture, WIRED),
+    "learner.sampler, type: groups": (GroupSampler, ()),
+    "learner.sampler, type: lists": (ListSampler, ()),
+    **{f"learner.loss, type: {name}": (loss_class(name), ()) for name in LOSSES},
+    "evaluation": (sections.Evaluation, ()),
+    "evaluation.sets": (sections.EvaluationSet, ()),
+    "models": (sections.ModelFolder, ()),
+    "runs": (sections.RunFile, ()),
+    "table": (sections.TableLayout, ()),
+}
+
+
+def key_tables() -> str:
+    """Every section's keys as Markdown, from the classes' own arguments."""
+    parts = []
+    for title, (cls, wired) in KEYS.items():
+        parts.append(f"### {title}\n\n{' '.join((cls.__doc__ or '').split(chr(10) * 2)[0].split())}\n")
+        rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+        for field in fields(cls, wired):
+            default = "required" if field.required else f"`{field.default}`" if field.default is not None else "none"
+            name = f"`{field.name}`" if field.identity else f"*`{field.name}`*"
+            rows.append(f"| {name} | {field.type} | {default} | {field.help.replace('|', chr(92) + '|')} |")
+        if len(rows) > 2:
+            parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def test_the_tables_of_keys_are_those_of_the_classes():
+    page = ROOT / "docs" / "experiment.md"
+    before, _, rest = page.read_text().partition("<!-- keys -->\n")
+    _, _, after = rest.partition("<!-- end of keys -->")
+    wanted = f"{before}<!-- keys -->\n{key_tables()}<!-- end of keys -->{after}"
+    if os.environ.get("XPM_CE_UPDATE_DOCS"):
+        page.write_text(wanted)
+    assert page.read_text() == wanted
+
+
+def test_every_section_is_documented():
+    text = (ROOT / "docs" / "experiment.md").read_text()
+    for section in (*SECTIONS, *OTHER_SECTIONS):
+        assert re.search(rf"^{section} ", text, re.MULTILINE), section
+
+
+def blocks(page: Path, language: str) -> list[tuple[str, str]]:
+    """(comment above, content) of the fenced blocks of one language."""
+    pattern = rf"(?:<!-- ([^>]*) -->\n)?```{language}\n(.*?)```"
+    return [(match[1] or "", match[2]) for match in re.finditer(pattern, page.read_text(), re.DOTALL)]
+
+
+def commands() -> list[str]:
+    """Every shell command of the documentation and of the experiments' comments, once."""
+    found = []
+    for page in PAGES:
+        for _, block in blocks(page, "sh"):
+            found += [line.partition("  #")[0].strip() for line in block.splitlines()]
+    for file in sorted((ROOT / "experiments").glob("**/*.yaml")):
+        for line in file.read_text().splitlines():
+            if match := re.match(r"#   ((?:xpm-ce|experimaestro) .*)", line):
+                found.append(match[1])
+    for page in PAGES:
+        found += re.findall(r"`((?:xpm-ce|experimaestro) [a-z-]+ [^`]*)`", page.read_text())
+    return sorted({command for command in found if command})
+
+
+SET_UP = {"make quickstart", "make test"}
+"""Commands that set up an environment: CI runs them from a clean clone"""
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_documentation_works(command, tiny_workspace, run_command, tmp_path):
+    """On the tiny study, in its finished workspace, so that nothing runs for minutes; SciFact's runs are planned only."""
+    if command in SET_UP:
+        assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        return
+    if re.search(r"FILE|\.\.\.|RUN\b", command):
+        pytest.skip("a pattern with placeholders, not a command")
+    words = shlex.split(command)
+    words[0] = Path(words[0]).name
+    folder = tmp_path / "folder"
+    if "experiments/scifact.yaml" in words:
+        from pipeline.test_errors import small_collection
+
+        small_collection(folder)
+        words = ["xpm-ce", "plan", "experiments/scifact.yaml", *words[words.index("experiments/scifact.yaml") + 1 :]]
+        words = [f"collection.path={folder}" if word.startswith("collection.path") else word for word in words]
+    words = [str(TINY) if word == "experiments/quickstart.yaml" else word for word in words]
+    words = ["tiny" if word == "quickstart" else word for word in words]
+    seeded = any(word.startswith("collection.seed") for word in words)
+    if seeded:  # another collection is another study: it is planned, not run
+        words[words.index("run")] = "plan"
+    if "--workdir" in words:
+        words[words.index("--workdir") + 1] = str(tmp_path / "ws" if "scifact" in command else tiny_workspace)
+    elsewhere = seeded or "scifact" in command
+    workdir = str(tmp_path / "ws") if elsewhere else str(tiny_workspace)
+    process = run_command(*words, XPM_CE_WORKDIR=workdir)
+    assert process.returncode == 0, process.stdout + process.stderr
+
+
+def test_the_python_example_of_the_readme_declares_the_quickstart(tmp_path):
+    (example,) = [code for comment, code in blocks(ROOT / "README.md", "python") if comment == "example: python"]
+    assert len([line for line in example.splitlines() if line.strip()]) <= 35
+    declaration, run, _ = example.rpartition("tables = experiment.run(")
+    assert run
+    names: dict = {}
+    exec(declaration, names)
+    plan = names["experiment"].plan(tmp_path)
+    yaml_plan = prepare(
+        Configuration(Study.load(ROOT / "experiments" / "quickstart.yaml")), Workspace(tmp_path / "other")
+    ).plan
+    assert {job.identity for job in plan.jobs} == {job.identity for job in yaml_plan.jobs}
+
+
+@pytest.mark.pipeline
+def test_the_example_of_loading_a_model_works(tiny_workspace, monkeypatch):
+    (example,) = [code for _, code in blocks(ROOT / "README.md", "python") if "xpm_ce.load" in code]
+    checkpoint = next(tiny_workspace.glob("jobs/xpm_ce.learn.learner/*/checkpoint"))
+    names: dict = {}
+    exec(example.replace("path/to/checkpoint", str(checkpoint)), names)
+    assert len(names["model"].rank("a query", ["a document", "another document"])) == 2
+
+
+@pytest.mark.pipeline
+def test_the_loss_of_the_extension_page_trains(workspace_copy, run_command, tmp_path):
+    page = ROOT / "docs" / "extend.md"
+    ((_, code),) = [block for block in blocks(page, "python") if block[0] == "file: focal.py"]
+    ((_, text),) = [block for block in blocks(page, "yaml") if block[0] == "yaml: focal"]
+    (tmp_path / "focal.py").write_text(code)
+    study = {**yaml.safe_load(TINY.read_text()), **yaml.safe_load(text)}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    process = run_command("xpm-ce", "run", tmp_path / "study.yaml", "--workdir", workspace_copy)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "| focal " in process.stdout
+    assert "3 jobs run" in process.stdout
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_yaml_in_the_documentation_is_read_by_our_reader(page, tmp_path):
+    for _, text in blocks(page, "yaml"):
+        file = tmp_path / "block.yaml"
+        file.write_text(text)
+        assert load(file).root.nodes
