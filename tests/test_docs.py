@@ -21,8 +21,8 @@ from xpm_ce.data.store import StoreDocuments
 from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.firststage.retrieve import Retrieve
 from xpm_ce.graph import sections
-from xpm_ce.graph.build import WIRED_IN_TRAINING_SETS
 from xpm_ce.graph.study import OTHER_SECTIONS, SECTIONS, Study
+from xpm_ce.graph.wiring import WIRED_IN_TRAINING_SETS
 from xpm_ce.learn.learner import Learner
 from xpm_ce.losses.table import LOSSES, loss_class
 from xpm_ce.samplers.groups import GroupSampler
@@ -123,7 +123,7 @@ SET_UP = {"make quickstart", "make test"}
 @pytest.mark.pipeline
 @pytest.mark.parametrize("command", commands())
 def test_a_command_of_the_documentation_works(command, tiny_workspace, run_command, tmp_path):
-    """On the tiny study, in its finished workspace, so that nothing runs for minutes; SciFact's runs are planned only."""
+    """On the tiny study in its finished workspace, so that nothing runs for minutes; SciFact is planned only."""
     if command in SET_UP:
         assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return

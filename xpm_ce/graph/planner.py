@@ -5,6 +5,7 @@ experimaestro's dry run gives the same identifiers at several times the cost. Th
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ def upstream_tasks(config: Any) -> list[Task]:
             if information.task is not None and information.task is not config:
                 found[id(information.task)] = information.task
                 return
-            for argument in value.__xpmtype__.arguments.values():
-                walk(information.values.get(argument.name))
+            for below in information.values.values():
+                walk(below)
         elif isinstance(value, list):
             for item in value:
                 walk(item)
@@ -96,13 +97,19 @@ def named(config: Any, workspace: Workspace) -> tuple[JobFolder, Any]:
     getattr(value_type, "__validate__", lambda config: None)(config)
     _freeze(config)
     folder = workspace.job(str(information.xpmtype.identifier.name), information.identifier.all.hex())
-    for argument in information.xpmtype.arguments.values():
-        if isinstance(argument.generator, PathGenerator):
-            information.values[argument.name] = folder.path / argument.generator.path
+    for name, generator in _generated(information.xpmtype):
+        if isinstance(generator, PathGenerator):
+            information.values[name] = folder.path / generator.path
     information.task = config
     if hasattr(value_type, "task_outputs"):
         return folder, value_type.task_outputs(config, information.mark_output)
     return folder, config
+
+
+@functools.cache
+def _generated(xpmtype: Any) -> list[tuple[str, Any]]:
+    """Arguments of a type whose values are generated; experimaestro's own look-up takes half of a plan's time."""
+    return [(name, each.generator) for name, each in xpmtype.arguments.items() if each.generator is not None]
 
 
 def _freeze(config: Any) -> None:
@@ -113,13 +120,11 @@ def _freeze(config: Any) -> None:
             information = value.__xpm__
             if information._sealed:
                 return
-            for argument in value.__xpmtype__.arguments.values():
-                current = information.values.get(argument.name)
-                if argument.generator is not None and current is None:
-                    if not isinstance(argument.generator, PathGenerator):
-                        information.values[argument.name] = argument.generator()
-                else:
-                    walk(current)
+            for name, generator in _generated(information.xpmtype):
+                if information.values.get(name) is None and not isinstance(generator, PathGenerator):
+                    information.values[name] = generator()
+            for below in information.values.values():
+                walk(below)
             information._identifier, information._sealed = information.identifier, True
         elif isinstance(value, list):
             for item in value:
