@@ -131,6 +131,13 @@ def test_help_and_planning_load_no_heavy_library(arguments, tmp_path):
     assert not loaded_modules(arguments, tmp_path) & set(HEAVY)
 
 
+@pytest.mark.pipeline
+@pytest.mark.parametrize("verb", ["plan", "run", "table"])
+def test_planning_and_repeating_a_finished_study_load_no_heavy_library(verb, tiny_workspace, tmp_path):
+    study = str(PACKAGE.parent / "tests" / "studies" / "tiny.yaml")
+    assert not loaded_modules([verb, study, "--workdir", str(tiny_workspace)], tmp_path) & set(HEAVY)
+
+
 @pytest.mark.parametrize("verb", ["status", "show", "logs"])
 def test_a_verb_that_reads_files_loads_neither_experimaestro_nor_numpy(verb, tmp_path):
     loaded_modules(["plan", QUICKSTART, "--workdir", str(tmp_path / "ws")], tmp_path)

@@ -3,6 +3,7 @@
 To rewrite the tables of keys: XPM_CE_UPDATE_DOCS=1 pytest tests/test_docs.py
 """
 
+import json
 import os
 import re
 import shlex
@@ -133,7 +134,7 @@ def test_a_command_of_the_documentation_works(command, tiny_workspace, run_comma
     words[0] = Path(words[0]).name
     folder = tmp_path / "folder"
     if "experiments/scifact.yaml" in words:
-        from pipeline.test_errors import small_collection
+        from studies import small_collection
 
         small_collection(folder)
         words = ["xpm-ce", "plan", "experiments/scifact.yaml", *words[words.index("experiments/scifact.yaml") + 1 :]]
@@ -186,6 +187,29 @@ def test_the_loss_of_the_extension_page_trains(workspace_copy, run_command, tmp_
     assert process.returncode == 0, process.stdout + process.stderr
     assert "| focal " in process.stdout
     assert "6 jobs run, 10 reused" in process.stdout  # without the seed axis, InfoNCE is trained anew too
+
+
+RESULTS = sorted((ROOT / "docs" / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.stem)
+def test_the_tables_of_results_are_those_of_their_files(file):
+    text = (ROOT / "docs" / "results.md").read_text()
+    shown = re.search(rf"<!-- results: {file.stem} -->\n(.*?)<!-- end of results -->", text, re.DOTALL)
+    assert shown, f"docs/results.md does not show {file.name}"
+    table = json.loads(file.read_text())["tables"][0]
+    rows = {line.split("|")[1].strip(): line for line in shown[1].splitlines() if line.startswith("|")}
+    assert len(table["cells"]) >= 5
+    for row, cells in table["cells"].items():
+        for cell in cells.values():
+            assert f"{100 * cell['mean']:.1f}" in rows[row]
+
+
+def test_the_readme_shows_the_table_of_the_quickstart():
+    table = json.loads((ROOT / "docs" / "results" / "quickstart-seed0.json").read_text())["tables"][0]
+    text = (ROOT / "README.md").read_text()
+    shown = text[text.index("<!-- table: quickstart -->") : text.index("<!-- end of table -->")]
+    assert all(f"{100 * cell['mean']:.1f}" in shown for cells in table["cells"].values() for cell in cells.values())
 
 
 def test_links_between_pages_lead_somewhere():

@@ -24,7 +24,7 @@ def test_ids_and_titles_are_unique():
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_an_experiment_plans(file, tmp_path):
-    from pipeline.test_errors import small_collection
+    from studies import small_collection
 
     overrides = []
     if yaml.safe_load(file.read_text())["collection"]["type"] == "folder":

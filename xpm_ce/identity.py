@@ -6,7 +6,6 @@ This module does not know any particular configuration, nor experimaestro's own 
 import ast
 import functools
 import hashlib
-import importlib.util
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -97,10 +96,12 @@ PACKAGE = __name__.partition(".")[0]
 @functools.cache
 def _source(module: str) -> tuple[str, frozenset[str]] | None:
     """(sha256 of a module's file, modules of this package that it imports anywhere); None where there is no file."""
-    specification = importlib.util.find_spec(module)
-    if specification is None or specification.origin is None or not specification.origin.endswith(".py"):
+    # By path: importlib's find_spec would import the parents, and with them torch while planning.
+    place = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    files = [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+    if not files:
         return None
-    text = Path(specification.origin).read_bytes()
+    text = files[0].read_bytes()
     imported: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -119,10 +120,7 @@ def source_fingerprint(module: str) -> str:
         name = pending.pop()
         if name in seen:
             continue
-        try:
-            source = _source(name)
-        except (ModuleNotFoundError, ValueError):
-            source = None
+        source = _source(name)
         if source is None:
             seen[name] = ""
             continue

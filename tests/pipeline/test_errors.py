@@ -10,8 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import yaml
-from studies import TINY, plan_of
+from studies import TINY, WORDS, folder_study, plan_of, small_collection, study
 
 from xpm_ce.workspace import JobFolder
 
@@ -32,48 +31,6 @@ def assert_clean(process: subprocess.CompletedProcess, workspace: Path, *, code:
 @pytest.fixture(params=list(DOORS))
 def door(request):
     return DOORS[request.param]
-
-
-def study(tmp_path: Path, **changes) -> Path:
-    """The tiny study with some sections replaced, in a file of its own."""
-    sections = {**yaml.safe_load(TINY.read_text()), **changes}
-    file = tmp_path / "study.yaml"
-    file.write_text(yaml.safe_dump(sections, sort_keys=False))
-    return file
-
-
-def beir_folder(path: Path, *, documents: list[dict], queries: dict[str, str], qrels: dict[str, list[tuple]]) -> Path:
-    """A folder in the BEIR layout."""
-    (path / "qrels").mkdir(parents=True)
-    (path / "corpus.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
-    lines = (json.dumps({"_id": query, "text": text}) + "\n" for query, text in queries.items())
-    (path / "queries.jsonl").write_text("".join(lines))
-    for split, rows in qrels.items():
-        text = "".join(f"{query}\t{document}\t{grade}\n" for query, document, grade in rows)
-        (path / "qrels" / f"{split}.tsv").write_text("query-id\tcorpus-id\tscore\n" + text)
-    return path
-
-
-WORDS = ("red", "green", "blue", "black", "white", "brown", "pink", "grey")
-
-
-def small_collection(path: Path, **changes) -> Path:
-    """Eight documents, four training and four test queries, each about one of them."""
-    documents = [
-        {"_id": f"d{number}", "title": word, "text": f"a text about {word} things"} for number, word in enumerate(WORDS)
-    ]
-    queries = {f"q{number}": f"{word} things" for number, word in enumerate(WORDS)}
-    judged = [(f"q{number}", f"d{number}", 1) for number in range(8)]
-    content = {"documents": documents, "queries": queries, "qrels": {"train": judged[:4], "test": judged[4:]}}
-    return beir_folder(path, **{**content, **changes})
-
-
-def folder_study(tmp_path: Path, folder: Path, **changes) -> Path:
-    sections = {
-        "collection": {"type": "folder", "path": str(folder)}, "training_set": {"type": "mined"},
-        "grid": {"learner.loss": ["infonce"]},
-    }  # fmt: skip
-    return study(tmp_path, **{**sections, **changes})
 
 
 def test_a_misspelt_key_is_refused_with_its_line_under_both_doors(door, run_command, tmp_path):

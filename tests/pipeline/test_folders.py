@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from studies import kinds_to_run, plan_of, to_run
-from test_errors import folder_study, small_collection
+from studies import folder_study, kinds_to_run, plan_of, small_collection, to_run
 
 pytestmark = pytest.mark.pipeline
 

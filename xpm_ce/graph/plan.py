@@ -95,10 +95,12 @@ class Plan:
 
 
 def source_warnings(planner: Planner) -> list[str]:
-    """One warning per kind of task whose source differs from the one recorded with a result that will be reused."""
+    """A warning where the source of tasks differs from the one recorded with their results, which will be reused."""
     stale = collections.Counter(job.task for job in planner.jobs.values() if job.stale_source)
+    if not stale:
+        return []
+    counted = ", ".join(f"{count} {task}" for task, count in sorted(stale.items()))
     return [
-        f"{count} reused {task} result{'s' if count > 1 else ''}: the source code differs from when computed; "
-        "raise the version of what changed, or delete the job folders, if the results would change"
-        for task, count in sorted(stale.items())
+        f"source code differs from when reused results were computed ({counted}); if their numbers would change, raise "
+        "the version of what was edited, or delete their folders"
     ]

@@ -1,0 +1,82 @@
+"""What the files of a job's folder say about its state."""
+
+import fcntl
+import json
+
+import pytest
+
+from xpm_ce.errors import ConfigurationError, DataError
+from xpm_ce.workspace import JobFolder, Workspace
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A finished job that left one file."""
+    place = tmp_path / "jobs" / "xpm_ce.data.thing" / ("ab" * 32)
+    place.mkdir(parents=True)
+    (place / "result").write_text("four")
+    files = [{"path": "result", "bytes": 4, "sha256": "0" * 64}]
+    (place / "outputs.json").write_text(json.dumps({"files": files}))
+    (place / "thing.done").touch()
+    return place
+
+
+def test_a_job_is_done_when_its_marker_and_its_files_are_there(folder):
+    assert JobFolder(folder).state == "done"
+    assert JobFolder(folder).complete
+
+
+def test_a_missing_or_cut_output_is_damage(folder):
+    (folder / "result").write_text("fo")
+    assert JobFolder(folder).damaged() == ["result"]
+    assert JobFolder(folder).state == "damaged"
+    (folder / "result").unlink()
+    assert not JobFolder(folder).complete
+
+
+def test_a_folder_without_a_marker_says_what_happened(folder):
+    (folder / "thing.done").unlink()
+    assert JobFolder(folder).state == "waiting"
+    (folder / "thing.pid").touch()
+    assert JobFolder(folder).state == "interrupted"
+    (folder / "failure.json").write_text('{"what": "it broke"}')
+    assert JobFolder(folder).state == "failed"
+    with open(folder / "thing.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert JobFolder(folder).state == "running"
+    assert JobFolder(folder.with_name("absent")).state == "waiting"
+
+
+def test_a_job_is_found_by_the_beginning_of_its_identity(folder, tmp_path):
+    workspace = Workspace(tmp_path)
+    assert workspace.find_job("abab").path == folder
+    with pytest.raises(ConfigurationError, match="no job starts with ffff"):
+        workspace.find_job("ffff")
+    (folder.parent / ("abcd" * 16)).mkdir()
+    with pytest.raises(ConfigurationError, match="2 jobs start with ab"):
+        workspace.find_job("ab")
+
+
+def test_the_workspace_is_the_option_then_the_variable_then_a_folder_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XPM_CE_WORKDIR", raising=False)
+    assert Workspace.resolve(None).path == tmp_path / "workspace"
+    monkeypatch.setenv("XPM_CE_WORKDIR", "/elsewhere")
+    assert str(Workspace.resolve(None).path) == "/elsewhere"
+    assert Workspace.resolve("mine").path == tmp_path / "mine"
+
+
+def test_an_unknown_experiment_names_those_that_were_planned(tmp_path):
+    plan = Workspace(tmp_path).plan_file("known")
+    plan.parent.mkdir(parents=True)
+    plan.write_text("{}")
+    with pytest.raises(ConfigurationError, match="Experiments planned here: known"):
+        Workspace(tmp_path).read_plan("other")
+
+
+def test_a_damaged_plan_is_an_error_with_its_place(tmp_path):
+    plan = Workspace(tmp_path).plan_file("known")
+    plan.parent.mkdir(parents=True)
+    plan.write_text('{"half')
+    with pytest.raises(DataError, match=r"plan.json: this file is not JSON"):
+        Workspace(tmp_path).read_plan("known")
