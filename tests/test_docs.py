@@ -205,6 +205,25 @@ def test_the_tables_of_results_are_those_of_their_files(file):
             assert f"{100 * cell['mean']:.1f}" in rows[row]
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_is_promised_of_the_quickstart_holds_in_its_recorded_results(seed):
+    """The whole quickstart takes minutes, so its results are recorded; `make quickstart` makes them again."""
+    recorded = json.loads((ROOT / "docs" / "results" / f"quickstart-seed{seed}.json").read_text())
+    cells = {
+        row: {column: cell["mean"] for column, cell in by_column.items()}
+        for row, by_column in recorded["tables"][0]["cells"].items()
+    }
+    for backbone in ("BERT", "ModernBERT"):
+        bm25 = cells["BM25"][backbone]
+        assert 0.30 <= bm25 <= 0.60
+        assert bm25 >= 2.5 * cells["BM25, random order of its documents"][backbone]
+        assert cells["BM25, best order of its documents"][backbone] >= 0.80
+        assert cells["untrained"][backbone] < bm25
+        assert cells["InfoNCE"][backbone] >= bm25 + 0.10
+        assert cells["MarginMSE"][backbone] >= bm25 + 0.10
+    assert not recorded["missing"]
+
+
 def test_the_readme_shows_the_table_of_the_quickstart():
     table = json.loads((ROOT / "docs" / "results" / "quickstart-seed0.json").read_text())["tables"][0]
     text = (ROOT / "README.md").read_text()

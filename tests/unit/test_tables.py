@@ -48,6 +48,17 @@ def test_the_first_stage_and_its_bounds_come_first_and_fill_every_column():
     assert list(made.cells["untrained"]) == ["Ettin"]
 
 
+def test_two_first_stages_are_two_rows_never_two_seeds_of_one():
+    made = table(
+        row("first stage", 0.3, k1="0.9", **{"first stage": "BM25"}),
+        row("first stage", 0.4, k1="1.2", **{"first stage": "BM25"}),
+        row("model", 0.5, model="theirs"),
+    )
+    assert {label: cells["BERT"].values for label, cells in made.cells.items()} == {
+        "BM25, 0.9": (0.3,), "BM25, 1.2": (0.4,), "model, theirs": (0.5,),
+    }  # fmt: skip
+
+
 def test_a_missing_cell_is_a_dash_never_a_number():
     made = table(row("trained", 0.5, loss="BCE", backbone="BERT", seed="1"))
     assert made.render().splitlines()[-1] == "| BCE  | 50.0 | –     |"

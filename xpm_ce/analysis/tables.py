@@ -118,14 +118,13 @@ def _table(rows: list[ResultRow], layout: dict[str, Any]) -> Table:
 
 
 def _label(row: ResultRow, layout: dict[str, Any]) -> str:
-    """The row that a result belongs to: its value on the row axis, or what it is where it has none."""
-    if row.system == FIRST_STAGE:
-        name = row.coordinates.get("first stage", FIRST_STAGE)
-        return f"{name}, {ORDERS[row.order]}" if row.order != "given" else name
-    shown = [value for axis, value in row.coordinates.items() if axis not in (layout["columns"], layout["over"], "set")]
+    """The row that a result belongs to: what it is, unless it was trained here, and its places on the free axes."""
+    elsewhere = (layout["columns"], layout["over"], "set", FIRST_STAGE)
+    places = [value for axis, value in row.coordinates.items() if axis not in elsewhere]
     if row.system == TRAINED:
-        return ", ".join(shown) or TRAINED
-    return ", ".join([row.system, *shown])
+        return ", ".join(places) or TRAINED
+    name = row.coordinates.get(FIRST_STAGE, row.system)
+    return ", ".join([name, *places, *([ORDERS[row.order]] if row.order != "given" else [])])
 
 
 def _row_labels(rows: list[ResultRow], layout: dict[str, Any]) -> list[str]:

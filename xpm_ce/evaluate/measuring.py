@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from xpm_ce import atomic
+from xpm_ce.data.judged import check_judged
 from xpm_ce.data.runs import Ranking, Rankings, cut
 from xpm_ce.measures.bounds import best_order, random_order
 from xpm_ce.measures.evaluate import per_query
@@ -58,13 +59,12 @@ def measure(task: "Measure") -> None:
                 {"order": order, "depth": depth, "measure": name, "mean": mean}
                 for name, mean in measured.means().items()
             ]
-    unknown = sum(document not in store for judged in qrels.values() for document in judged)
     write_per_query(task.values, rows)
     atomic.write_json(
         task.summary,
         {
             "schema": 1, "queries": len(qrels), "queries_without_result": missing,
-            "judgements_of_unknown_documents": unknown, "means": means,
+            "judgements_of_unknown_documents": check_judged(qrels, store).unknown_documents, "means": means,
         },
     )  # fmt: skip
 
