@@ -126,12 +126,12 @@ def run(helper: ExperimentHelper, cfg: Configuration) -> None:
 def start(configuration: Configuration, workspace: Workspace) -> None:
     """Our own door: what run-experiment does, with our workspace and without its settings in the user's home.
 
-    JobsFailedError where a job failed.
+    JobsFailedError where a job failed, click.Abort where the user interrupted the wait.
     """
     from experimaestro.scheduler.experiment import experiment
     from experimaestro.settings import WorkspaceSettings
 
-    configuration.prepared = prepare(configuration, workspace)
+    configuration.prepared, interrupted = prepare(configuration, workspace), True
     if not configuration.prepared.plan.counts["run"]:
         execute(configuration.prepared, None)
         return
@@ -145,6 +145,9 @@ def start(configuration: Configuration, workspace: Workspace) -> None:
             helper.run([], configuration)
         except HandledException as error:
             raise JobsFailedError(str(error)) from None
+        interrupted = False
+    if interrupted:  # experimaestro's context swallows GracefulExperimentExit
+        raise click.Abort
 
 
 def execute(prepared: Prepared, experiment: Any) -> None:

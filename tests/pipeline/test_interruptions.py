@@ -106,6 +106,17 @@ def test_a_job_killed_in_mid_training_is_continued_by_a_plain_rerun(workspace_co
     assert file_sha256(learner / "checkpoint" / "model.safetensors") == uninterrupted_weights
 
 
+def test_an_interrupted_command_says_how_to_go_on_and_leaves_its_jobs_at_work(workspace_copy, home):
+    process = start(workspace_copy, home, *LONG)
+    folder = learner_at_work(workspace_copy, steps=25)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert output.count("Interrupted. Jobs that run go on; the same command continues where they are.") == 1
+    assert "Traceback" not in output
+    wait_for(lambda: JobFolder(folder).complete)
+
+
 def test_a_scheduler_killed_in_mid_grid_is_followed_by_a_plain_rerun(workspace_copy, home, uninterrupted_weights):
     process = start(workspace_copy, home, *LONG)
     folder = learner_at_work(workspace_copy, steps=25)

@@ -79,7 +79,6 @@ def main() -> None:
     except click.exceptions.Exit as exit_request:
         sys.exit(exit_request.exit_code)
     except click.Abort:
-        click.echo("Interrupted. Jobs that run go on; the same command continues where they are.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
