@@ -51,3 +51,14 @@ def workspace_copy(tiny_workspace, tmp_path) -> Path:
     copy = tmp_path / "workspace"
     shutil.copytree(tiny_workspace, copy, symlinks=True)
     return copy
+
+
+@pytest.fixture
+def one_thread():
+    """Threads that share a core with another test are many times slower."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

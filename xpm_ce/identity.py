@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from xpm_ce import atomic
 from xpm_ce.errors import ConfigurationError
@@ -127,17 +127,3 @@ def source_fingerprint(module: str) -> str:
         seen[name] = source[0]
         pending.extend(source[1])
     return text_sha256(f"{name}={digest}" for name, digest in sorted(seen.items()) if digest)
-
-
-# -- differences --------------------------------------------------------------------------------------------
-
-
-class Difference(NamedTuple):
-    """One field in which two configurations differ, by its dotted path."""
-
-    path: str
-    before: Any
-    after: Any
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.before} -> {self.after}"

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 from xpm_ce.errors import ConfigurationError, DataError
 
 OUTPUTS, FAILURE = "outputs.json", "failure.json"
+TRAINED, UNTRAINED, MODEL, RUN, FIRST_STAGE = "trained", "untrained", "model", "run", "first stage"
+"""What a measured system is, in the `results` of plan.json"""
 DEFAULT_WORKDIR, WORKDIR_VARIABLE = "workspace", "XPM_CE_WORKDIR"
 
 

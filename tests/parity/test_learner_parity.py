@@ -30,13 +30,7 @@ from xpm_ce.tokens.wordpiece import TokenizerFolder
 STEPS, WARMUP, RATE, LENGTH = 20, 5, 1e-3, 24
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads that share a core with another test are many times slower."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class WrittenQueries(Queries):

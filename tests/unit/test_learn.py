@@ -137,13 +137,7 @@ def curve(task: Learner) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads that share a core with another test are many times slower."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # -- learning -----------------------------------------------------------------------------------------------

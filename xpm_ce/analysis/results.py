@@ -6,9 +6,7 @@ This module does not know how a result was computed; what is not there yet is li
 import dataclasses
 from typing import Any
 
-from xpm_ce.workspace import JobFolder, Workspace, read_json
-
-TRAINED, UNTRAINED, FIRST_STAGE = "trained", "untrained", "first stage"
+from xpm_ce.workspace import Workspace, read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +37,11 @@ class Results:
 def read_results(workspace: Workspace, experiment: str) -> Results:
     """Read the results of an experiment's last plan."""
     plan = workspace.read_plan(experiment)
-    folders = {job["id"]: job["folder"] for job in plan["jobs"] if job["kind"] == "measure"}
+    folders = {job["id"]: workspace.job(job["task"], job["id"]) for job in plan["jobs"] if job["kind"] == "measure"}
     rows, missing = [], []
     for result in plan["results"]:
-        folder = workspace.path / "jobs" / "/".join(folders[result["job"]].split("/")[-2:])
-        summary = read_json(folder / "summary.json") if JobFolder(folder).marked_done else None
+        folder = folders[result["job"]]
+        summary = read_json(folder.path / "summary.json") if folder.marked_done else None
         if summary is None:
             missing.append(result)
             continue

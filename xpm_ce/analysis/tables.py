@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from xpm_ce.analysis.results import FIRST_STAGE, TRAINED, ResultRow, Results
+from xpm_ce.analysis.results import ResultRow, Results
+from xpm_ce.workspace import FIRST_STAGE, TRAINED, UNTRAINED
 
 ABSENT = "–"
 ORDERS = {"given": "", "ceiling": "best order of its documents", "random": "random order of its documents"}
@@ -129,7 +130,7 @@ def _label(row: ResultRow, layout: dict[str, Any]) -> str:
 
 def _row_labels(rows: list[ResultRow], layout: dict[str, Any]) -> list[str]:
     """Rows in reading order: first stage and its bounds, untrained, existing models and runs, then the grid's order."""
-    rank = {FIRST_STAGE: 0, "untrained": 1, TRAINED: 3}
+    rank = {FIRST_STAGE: 0, UNTRAINED: 1, TRAINED: 3}
     grid = {label: place for place, label in enumerate(layout["row_labels"])}
     order = {"given": 0, "ceiling": 1, "random": 2}
     keys = {

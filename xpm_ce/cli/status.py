@@ -5,7 +5,7 @@ import collections
 import click
 
 from xpm_ce.cli.options import as_json, experiment_name, print_json, workdir
-from xpm_ce.workspace import JobFolder, Workspace
+from xpm_ce.workspace import Workspace
 
 
 @click.command("status")
@@ -25,7 +25,7 @@ def command(experiment: str | None, workspace: Workspace, as_json: bool, jobs: b
             "id": job["id"],
             "kind": job["kind"],
             "coordinates": job["coordinates"],
-            "state": (folder := JobFolder(workspace.path / "jobs" / job["task"] / job["id"])).state,
+            "state": (folder := workspace.job(job["task"], job["id"])).state,
             "failure": folder.failure,
         }
         for job in plan["jobs"]

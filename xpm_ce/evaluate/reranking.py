@@ -36,9 +36,9 @@ class Candidates:
 
     def take_over(self, folder: Path) -> int:
         """Copy the scores of a finished job at another depth; the number of pairs taken over."""
-        depth = read_json(folder / "counts.json")["depth"]
+        counts = read_json(folder / "counts.json")
+        depth, lengths = counts["depth"], counts["candidates"]
         finished, position = np.load(folder / "scores.npy"), 0
-        lengths = read_json(folder / "counts.json")["candidates"]
         if len(lengths) != len(self.query_ids):
             raise DataError("this finished run holds other queries", where=str(folder), remedy="Delete it, run again.")
         taken = 0

@@ -14,17 +14,15 @@ from xpm_ce.graph.plan import Plan, Result, source_warnings
 from xpm_ce.graph.planner import Planner
 from xpm_ce.graph.sections import Evaluation, ModelFolder, RunFile
 from xpm_ce.graph.siblings import take_over_other_depths
-from xpm_ce.graph.study import Study
-from xpm_ce.graph.wiring import DATA_SECTIONS, PreparedSet, Wiring
+from xpm_ce.graph.study import DATA_SECTIONS, Study
+from xpm_ce.graph.wiring import PreparedSet, Wiring
 from xpm_ce.learn.learner import Learner
 from xpm_ce.measures import names
 from xpm_ce.scorers.models import InitialModel
 from xpm_ce.scorers.scorer import Scorer
 from xpm_ce.settings import Document, typed
-from xpm_ce.workspace import Workspace
+from xpm_ce.workspace import FIRST_STAGE, MODEL, RUN, TRAINED, UNTRAINED, Workspace
 
-TRAINED, UNTRAINED, MODEL, RUN, FIRST_STAGE = "trained", "untrained", "model", "run", "first stage"
-"""What a measured system is"""
 BM25 = "BM25"
 """Name of the first stage in tables"""
 

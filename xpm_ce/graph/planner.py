@@ -62,28 +62,30 @@ class PlannedJob:
     reason: Reason
     config: Any
     output: Any
-    module: str
     stale_source: bool = False
+
+
+def configurations_below(value: Any) -> Iterator[Any]:
+    """The configurations that the arguments of one hold directly, through lists and mappings."""
+    held = value.__xpm__.values if isinstance(value, Config) else value
+    for below in held.values() if isinstance(held, dict) else held:
+        if isinstance(below, Config):
+            yield below
+        elif isinstance(below, (list, dict)):
+            yield from configurations_below(below)
 
 
 def upstream_tasks(config: Any) -> list[Task]:
     """The tasks that a configuration takes inputs from, directly, each once."""
     found: dict[int, Task] = {}
 
-    def walk(value: Any) -> None:
-        if isinstance(value, Config):
-            information = value.__xpm__
-            if information.task is not None and information.task is not config:
-                found[id(information.task)] = information.task
-                return
-            for below in information.values.values():
+    def walk(holder: Any) -> None:
+        for below in configurations_below(holder):
+            task = below.__xpm__.task
+            if task is None:
                 walk(below)
-        elif isinstance(value, list):
-            for item in value:
-                walk(item)
-        elif isinstance(value, dict):
-            for item in value.values():
-                walk(item)
+            else:
+                found[id(task)] = task
 
     walk(config)
     return list(found.values())
@@ -115,25 +117,15 @@ def _generated(xpmtype: Any) -> list[tuple[str, Any]]:
 def _freeze(config: Any) -> None:
     """Seal a configuration and those below, so that identifiers are computed once; fills in `default_factory`."""
 
-    def walk(value: Any) -> None:
-        if isinstance(value, Config):
-            information = value.__xpm__
-            if information._sealed:
-                return
-            for name, generator in _generated(information.xpmtype):
-                if information.values.get(name) is None and not isinstance(generator, PathGenerator):
-                    information.values[name] = generator()
-            for below in information.values.values():
-                walk(below)
-            information._identifier, information._sealed = information.identifier, True
-        elif isinstance(value, list):
-            for item in value:
-                walk(item)
-        elif isinstance(value, dict):
-            for item in value.values():
-                walk(item)
-
-    walk(config)
+    information = config.__xpm__
+    if information._sealed:
+        return
+    for name, generator in _generated(information.xpmtype):
+        if information.values.get(name) is None and not isinstance(generator, PathGenerator):
+            information.values[name] = generator()
+    for below in configurations_below(config):
+        _freeze(below)
+    information._identifier, information._sealed = information.identifier, True
 
 
 class Planner:
@@ -151,11 +143,10 @@ class Planner:
             return self.jobs[identity].output
         inputs = [task.__xpm__.identifier.all.hex() for task in upstream_tasks(config)]
         state, reason = self._state(config, folder, inputs)
-        module = type(config).__xpmtype__.value_type.__module__
         record = folder.record if state is State.REUSE else None
         self.jobs[identity] = PlannedJob(
             kind, folder.task, identity, folder.path, dict(coordinates or {}), inputs, state, reason, config, output,
-            module, stale_source=bool(record and record["source"] != source_fingerprint(record["task"])),
+            stale_source=bool(record and record["source"] != source_fingerprint(record["task"])),
         )  # fmt: skip
         return output
 

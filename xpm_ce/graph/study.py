@@ -19,6 +19,8 @@ from xpm_ce.settings.typed import typed
 SECTIONS = ("collection", "first_stage", "training_set", "validation", "learner", "evaluation")
 """Sections that the grid can vary"""
 OTHER_SECTIONS = ("store", "extensions", "grid", "models", "runs", "table")
+DATA_SECTIONS = ("collection", "store", "first_stage", "validation")
+"""Sections that say what is retrieved from what"""
 REQUIRED_SECTIONS = ("collection", "first_stage", "evaluation")
 
 
@@ -87,12 +89,11 @@ class Study:
 
     def axes_of_scorer(self) -> list[str]:
         """Names of the axes that change a scorer before it is trained, or the data that it reads."""
-        kept = ("learner.scorer", "collection", "first_stage", "evaluation", "validation")
-        return [axis.name for axis in self.axes if axis.touches(kept)]
+        return [axis.name for axis in self.axes if axis.touches(("learner.scorer", *DATA_SECTIONS, "evaluation"))]
 
     def axes_of_data(self) -> list[str]:
         """Names of the axes that change the first stage or what is measured."""
-        return [axis.name for axis in self.axes if axis.touches(("collection", "first_stage", "evaluation"))]
+        return [axis.name for axis in self.axes if axis.touches((*DATA_SECTIONS, "evaluation"))]
 
     def section(self, name: str) -> list[Node]:
         """The entries of a section that is a list; none where the section is absent."""

@@ -22,7 +22,7 @@ from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.firststage.bm25_index import Bm25Index
 from xpm_ce.firststage.retrieve import Retrieve
 from xpm_ce.graph.sections import TABLES, EvaluationSet, ModelFolder, ValidationSplit
-from xpm_ce.graph.study import Study
+from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.scorers.backbones import LocalBackbone
 from xpm_ce.scorers.models import Model, PretrainedModel
 from xpm_ce.settings import Document, Node, fields, typed
@@ -31,8 +31,6 @@ TRAINING_SETS: dict[str, Any] = {"mined": MineTrainingSet, "run": RunTrainingSet
 """Kinds of training sets by name"""
 WIRED_IN_TRAINING_SETS = frozenset({"store", "queries", "qrels", "run", "teacher"})
 """Arguments of training sets that other sections give"""
-DATA_SECTIONS = ("collection", "store", "first_stage", "validation")
-"""Sections that say what is retrieved from what"""
 TEACHER_DEPTH = 100
 """Documents per training query that a teacher re-ranks, unless it says otherwise"""
 

@@ -9,9 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from experimaestro import Config
-
-from xpm_ce.graph.planner import PlannedJob, State
+from xpm_ce.graph.planner import PlannedJob, State, configurations_below
 from xpm_ce.launch.local import LocalLauncher
 from xpm_ce.workspace import JobFolder
 
@@ -64,21 +62,13 @@ def submit(jobs: Iterable[PlannedJob], *, experiment: Any, launcher: LocalLaunch
 def _mark_loaded(config: Any, reused: frozenset[str]) -> None:
     """Mark what `config` takes from finished jobs as loaded from disk."""
 
-    def walk(value: Any) -> None:
-        if isinstance(value, Config):
-            information = value.__xpm__
-            task = information.task
-            if task is not None and task is not config:
-                if task.__xpm__.identifier.all.hex() not in reused:
-                    return
-                information.loaded = True  # experimaestro then looks for dependencies below it, and so do we
-            for nested in information.values.values():
-                walk(nested)
-        elif isinstance(value, list):
-            for item in value:
-                walk(item)
-
-    walk(config)
+    for below in configurations_below(config):
+        information = below.__xpm__
+        if information.task is not None:
+            if information.task.__xpm__.identifier.all.hex() not in reused:
+                continue
+            information.loaded = True  # experimaestro then looks for dependencies below it, and so do we
+        _mark_loaded(below, reused)
 
 
 def outcome(jobs: Iterable[PlannedJob], failed: dict[str, Any]) -> Outcome:
