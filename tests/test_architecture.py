@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "xpm_ce"
 
-GROUND = {"errors", "identity", "atomic", "workspace", "jobs"}
+GROUND = {"errors", "identity", "atomic", "workspace", "parameters", "jobs", "progress"}
 """What every room may import"""
 
 ALLOWED = {
@@ -17,7 +17,9 @@ ALLOWED = {
     "atomic": {"errors"},
     "identity": {"errors", "atomic"},
     "workspace": {"errors"},
+    "parameters": {"workspace"},
     "jobs": {"errors", "atomic", "identity", "workspace"},
+    "progress": set(),
     "settings": GROUND,
     "measures": GROUND,
     "data": GROUND | {"settings", "measures"},
@@ -28,8 +30,8 @@ ALLOWED = {
     "samplers": GROUND | {"data"},
     "firststage": GROUND | {"data", "tokens", "engine"},
     "learn": GROUND | {"data", "measures", "tokens", "engine", "scorers", "losses", "samplers"},
-    "evaluate": GROUND | {"data", "measures", "engine", "scorers"},
-    "analysis": {"errors", "atomic", "workspace", "measures"},
+    "evaluate": GROUND | {"data", "measures", "tokens", "engine", "scorers"},
+    "analysis": {"errors", "atomic", "workspace", "parameters", "measures"},
     "extensions": GROUND | {"settings", "data", "losses", "samplers", "scorers"},
     "graph": GROUND
     | {"settings", "measures", "data", "tokens", "scorers", "losses", "samplers", "firststage", "learn", "evaluate"}

@@ -150,7 +150,7 @@ def test_the_longest_legal_pair_is_scored_and_a_longer_one_is_cut_as_transformer
     pairs = [("a b c", "d e f g " * 40), ("face", "ab cd " * 60), ("a", "b")]
     np.testing.assert_allclose(model.predict(pairs), reference(folder, pairs, USABLE), rtol=1e-5, atol=1e-5)
     assert model.last_counts.pairs_truncated == 2
-    (longest,) = model.scorer.encoder.encode(["a b c"], ["d e f g " * 40])
+    (longest,) = model.scorer.encoder.encode(["a b c"], ["d e f g " * 40]).pairs()
     assert len(longest.ids) == USABLE
 
 
@@ -163,7 +163,7 @@ def test_the_row_of_the_family_says_what_its_tokenizer_and_model_do(folder):
     row = FAMILIES[folder.name]
     model = load(folder, max_length=USABLE).scorer
     assert special_tokens(model.tokenizer) == row.specials
-    (pair,) = model.encoder.encode(["a"], ["b"])
+    (pair,) = model.encoder.encode(["a"], ["b"]).pairs()
     shown = model.tokenizer.convert_ids_to_tokens(pair.ids.tolist())
     specials = [token for token in shown if token in model.tokenizer.all_special_tokens]
     wanted = [part for part in row.template.replace("</s></s>", "</s> </s>").split() if part[0] in "[<"]

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_
 
 from xpm_ce.data.parts import DocumentRecord, Queries
 from xpm_ce.data.store import DocumentStore
-from xpm_ce.data.stored_documents import write_store
+from xpm_ce.data.stored_documents import StoredDocuments, write_store
 from xpm_ce.data.supervision import LABELS, TEACHER_SCORES
 from xpm_ce.data.training_set import TrainingGroup, TrainingSet, write_training_set
 from xpm_ce.learn.learner import Learner
@@ -24,6 +24,8 @@ from xpm_ce.losses.margin_mse import MarginMSE
 from xpm_ce.samplers.groups import GroupSampler
 from xpm_ce.scorers.backbones import Architecture
 from xpm_ce.scorers.cross_encoder import CrossEncoder
+from xpm_ce.tokens.store import TokeniseDocuments, TokenStore
+from xpm_ce.tokens.tokenising import tokenise
 from xpm_ce.tokens.train_wordpiece import save_tokenizer, train_vocabulary, word_counts
 from xpm_ce.tokens.wordpiece import TokenizerFolder
 
@@ -60,6 +62,11 @@ def world(tmp_path_factory):
     ]
     write_training_set(folder / "set", groups, supervision=[LABELS, TEACHER_SCORES], counts={})
     save_tokenizer(folder / "tokenizer", train_vocabulary(word_counts([*texts, *queries.values()]), size=200))
+    (folder / "tokens").mkdir()
+    tokens = TokeniseDocuments.C(
+        store=DocumentStore.C(path=folder / "store"), tokenizer=TokenizerFolder.C(path=folder / "tokenizer")
+    )
+    tokenise(tokens.instance(DirectoryContext(folder / "tokens")))
     return folder
 
 
@@ -89,7 +96,7 @@ def plain_loop(task, initial, reference_loss):
     """Weights after the same steps, one padded batch each, by transformers and torch alone."""
     model = AutoModelForSequenceClassification.from_pretrained(initial).train()
     tokenizer = AutoTokenizer.from_pretrained(initial)
-    queries, texts, groups = task.queries.read(), task.store.open(), task.training_set.open()
+    queries, texts, groups = task.queries.read(), StoredDocuments(task.tokens.path.parents[1] / "store"), task.training_set.open()
     steps = task.sampler.open(groups, task.seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
     schedule = get_linear_schedule_with_warmup(optimiser, WARMUP, STEPS)
@@ -118,7 +125,7 @@ def test_twenty_steps_give_the_weights_of_a_plain_loop(family, loss, reference_l
         dropout=0.0, initializer_range=0.125, tokenizer=TokenizerFolder.C(path=world / "tokenizer"),
     )  # fmt: skip
     task = Learner.C(
-        store=DocumentStore.C(path=world / "store"),
+        tokens=TokenStore.C(path=world / "tokens" / "tokens"),
         queries=WrittenQueries.C(file=world / "queries.json"),
         training_set=TrainingSet.C(path=world / "set", supervision=[LABELS, TEACHER_SCORES]),
         scorer=CrossEncoder.C(backbone=backbone, max_length=LENGTH, max_query_length=8),

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from xpm_ce.data.folder import Folder
 from xpm_ce.data.overlap import normalised, overlap
-from xpm_ce.data.split import QrelsOfPart, QueriesOfPart, part_of
+from xpm_ce.data.split import Fold, QrelsOfFold, QrelsOfPart, QueriesOfFold, QueriesOfPart, fold_of, part_of
 from xpm_ce.errors import ConfigurationError
+
+FOLDS_OF_TWELVE = [2, 1, 2, 2, 2, 1, 1, 2, 1, 1, 1, 2]
+"""Folds, of two, of the queries named 0 to 11 with seed 0"""
 
 
 @pytest.fixture
@@ -63,6 +66,67 @@ def test_a_part_that_does_not_exist_is_refused(parts, setting):
     ):
         with pytest.raises(ConfigurationError):
             kind.__validate__(kind.C(**whole, **setting))
+
+
+def fold(number, *, folds=3, outside=False, seed=0):
+    return Fold.C(folds=folds, number=number, outside=outside, seed=seed)
+
+
+def queries_of(parts, **setting):
+    return QueriesOfFold.C(queries=parts.queries("train"), fold=fold(**setting)).instance().read()
+
+
+def test_the_folds_are_all_queries_and_share_none(parts):
+    whole = parts.queries("train").instance().read()
+    folds = [queries_of(parts, number=number) for number in (1, 2, 3)]
+    assert sorted(query for each in folds for query in each) == sorted(whole)
+    assert all(45 <= len(each) <= 90 for each in folds)  # 67 expected, standard deviation 6.7
+
+
+def test_what_is_outside_a_fold_is_all_of_the_others_in_the_order_of_the_source(parts):
+    whole = parts.queries("train").instance().read()
+    inside, outside = queries_of(parts, number=2), queries_of(parts, number=2, outside=True)
+    assert outside == {query: text for query, text in whole.items() if query not in inside}
+    assert list(outside) == [query for query in whole if query in outside]
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_judgements_of_a_fold_are_those_of_its_queries(parts, outside):
+    qrels = QrelsOfFold.C(qrels=parts.qrels("train"), fold=fold(1, outside=outside)).instance().read()
+    assert list(qrels) == list(queries_of(parts, number=1, outside=outside))
+
+
+@given(st.text(max_size=10), st.integers(0, 9), st.integers(2, 7))
+def test_a_query_is_in_exactly_one_fold_and_outside_all_others(query_id, seed, folds):
+    numbers = range(1, folds + 1)
+    inside = [n for n in numbers if fold(n, folds=folds, seed=seed).instance().holds(query_id)]
+    outside = [n for n in numbers if fold(n, folds=folds, seed=seed, outside=True).instance().holds(query_id)]
+    assert inside == [fold_of(query_id, seed=seed, folds=folds)]
+    assert sorted(inside + outside) == list(numbers)
+
+
+def test_folds_are_drawn_apart_from_the_parts_of_the_same_seed():
+    ids = [f"q{number}" for number in range(1000)]
+    validation = [each for each in ids if part_of(each, seed=0, fraction=0.3) == "validation"]
+    first = sum(fold_of(each, seed=0, folds=2) == 1 for each in validation)
+    assert 0.4 < first / len(validation) < 0.6
+
+
+def test_a_fold_of_a_query_is_the_same_on_every_machine():
+    assert [fold_of(str(number), seed=0, folds=2) for number in range(12)] == FOLDS_OF_TWELVE
+    assert [fold_of(str(number), seed=1, folds=2) for number in range(12)] != FOLDS_OF_TWELVE
+
+
+def test_number_folds_side_and_seed_of_a_fold_are_part_of_the_identity(parts):
+    whole = parts.queries("train")
+    settings = [fold(1), fold(2), fold(1, outside=True), fold(1, seed=1), fold(1, folds=4)]
+    assert len({identity(QueriesOfFold.C(queries=whole, fold=setting)) for setting in settings}) == 5
+
+
+@pytest.mark.parametrize(("number", "folds"), [(1, 1), (0, 2), (3, 2)])
+def test_a_fold_that_does_not_exist_is_refused(number, folds):
+    with pytest.raises(ConfigurationError, match="fold"):
+        Fold.__validate__(fold(number, folds=folds))
 
 
 @pytest.mark.parametrize(

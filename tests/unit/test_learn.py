@@ -1,140 +1,51 @@
 """The learner: it learns, it resumes to the bit, its gradient does not depend on batches, and its ledger is true."""
 
-import csv
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from experimaestro import Meta
 from experimaestro.xpmutils import DirectoryContext
-from safetensors.torch import load_file
-from transformers import AutoTokenizer, get_linear_schedule_with_warmup
+from learners import (
+    Interrupted,
+    ToyQueries,
+    assert_same_weights,
+    curve,
+    interrupt_at,
+    learner,
+    learner_config,
+    make_world,
+    tiny,
+    weights,
+)
+from transformers import AutoTokenizer
 
-from xpm_ce.data.parts import DocumentRecord, Queries
-from xpm_ce.data.store import DocumentStore
-from xpm_ce.data.stored_documents import write_store
+from xpm_ce.data.stored_documents import StoredDocuments
 from xpm_ce.data.supervision import LABELS, TEACHER_SCORES
 from xpm_ce.data.training_set import TrainingGroup, TrainingSet, write_training_set
-from xpm_ce.engine.compute import ComputedType
-from xpm_ce.engine.dropout import DropoutKeys, KeyedDropout, Place, dropped, sequence_keys
+from xpm_ce.engine.compute import check_computed
+from xpm_ce.engine.dropout import DropoutKeys, KeyedDropout, Place, dropped, mixed, row_keys, sequence_keys
 from xpm_ce.engine.precision import capabilities
 from xpm_ce.errors import ConfigurationError, DataError, MachineError
 from xpm_ce.learn.curve import CurveFile, CurvePoint
 from xpm_ce.learn.learner import Learner
 from xpm_ce.learn.loop import Training, train
-from xpm_ce.learn.schedules import SCHEDULES
 from xpm_ce.learn.step import gradient
 from xpm_ce.losses.bce import Bce
 from xpm_ce.losses.infonce import InfoNCE
 from xpm_ce.losses.loss import Loss
 from xpm_ce.losses.margin_mse import MarginMSE
 from xpm_ce.samplers.groups import GroupSampler
-from xpm_ce.scorers.backbones import Architecture
 from xpm_ce.scorers.cross_encoder import CrossEncoder
 from xpm_ce.scorers.families import FAMILIES
 from xpm_ce.scorers.models import Checkpoint
-from xpm_ce.tokens.train_wordpiece import save_tokenizer, train_vocabulary, word_counts
-from xpm_ce.tokens.wordpiece import TokenizerFolder
-
-QUERIES, DOCUMENTS = 12, 40
-
-
-class ToyQueries(Queries):
-    """Queries in a JSON file."""
-
-    __xpmid__ = "tests.toy_queries"
-
-    file: Meta[Path]
-
-    def read(self):
-        return json.loads(Path(self.file).read_text())
-
-
-def make_world(folder: Path) -> Path:
-    """Documents that say good or bad among other words: the good ones are relevant to every query."""
-    draw = np.random.default_rng(0)
-    fillers = [f"{a}{b}" for a in ("ka", "lo", "mi", "nu") for b in ("ra", "se", "ti")]
-    texts = []
-    for row in range(DOCUMENTS):
-        words = list(draw.choice(fillers, size=int(draw.integers(2, 12))))
-        words.insert(int(draw.integers(len(words))), "bad" if row % 2 else "good")
-        texts.append(" ".join(words))
-    queries = {f"q{i}": " ".join(draw.choice(fillers, size=2)) for i in range(QUERIES)}
-    records = (DocumentRecord(f"d{row}", "", text) for row, text in enumerate(texts))
-    write_store(folder / "store", records, text="{title} {text}")
-    (folder / "queries.json").write_text(json.dumps(queries))
-    groups = []
-    for query in queries:
-        rows = np.sort(draw.choice(DOCUMENTS, size=16, replace=False))
-        good = rows % 2 == 0
-        groups.append(TrainingGroup(query, rows, np.where(good, 1, -1), good + draw.normal(0, 0.1, len(rows))))
-    write_training_set(folder / "training_set", groups, supervision=[LABELS, TEACHER_SCORES], counts={})
-    save_tokenizer(folder / "tokenizer", train_vocabulary(word_counts([*texts, *queries.values()]), size=200))
-    return folder
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return make_world(tmp_path_factory.mktemp("world"))
-
-
-def tiny(world: Path, *, family: str = "bert", dropout: float = 0.0, **parameters) -> Architecture:
-    return Architecture.C(
-        family=family,
-        hidden_size=32,
-        num_layers=2,
-        num_heads=4,
-        intermediate_size=64,
-        max_positions=48,
-        dropout=dropout,
-        initializer_range=0.125,
-        tokenizer=TokenizerFolder.C(path=world / "tokenizer"),
-        **parameters,
-    )
-
-
-def learner_config(world: Path, *, family: str = "bert", dropout: float = 0.0, **parameters):
-    backbone = tiny(world, family=family, dropout=dropout)
-    defaults = {
-        "store": DocumentStore.C(path=world / "store"),
-        "queries": ToyQueries.C(file=world / "queries.json"),
-        "training_set": TrainingSet.C(path=world / "training_set", supervision=[LABELS, TEACHER_SCORES]),
-        "scorer": CrossEncoder.C(backbone=backbone, max_length=32, max_query_length=8),
-        "loss": MarginMSE.C(),
-        "sampler": GroupSampler.C(queries=4, negatives=1),
-        "steps": 8,
-        "learning_rate": 2e-3,
-        "warmup_steps": 2,
-    }
-    return Learner.C(**{**defaults, **parameters})
-
-
-def learner(world: Path, folder: Path, **parameters) -> Learner:
-    """A learner as its job sees it, with its outputs in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return learner_config(world, **parameters).instance(DirectoryContext(folder))
-
-
-def weights(task: Learner) -> dict[str, torch.Tensor]:
-    return load_file(task.checkpoint / "model.safetensors")
-
-
-def assert_same_weights(one: Learner, other: Learner) -> None:
-    ours, theirs = weights(one), weights(other)
-    assert ours.keys() == theirs.keys()
-    different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
-    assert not different
-
-
-def curve(task: Learner) -> list[dict[str, str]]:
-    with open(task.curve, newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -181,20 +92,6 @@ def test_the_first_update_is_none_and_warm_up_rises_linearly(world, tmp_path):
     train(task)
     rates = [float(row["learning_rate"]) for row in curve(task)]
     assert rates == pytest.approx([0, 2.5e-4, 5e-4, 7.5e-4, 1e-3, 7.5e-4, 5e-4, 2.5e-4])
-
-
-@pytest.mark.parametrize(("steps", "warmup"), [(10, 3), (10, 0), (1, 0)])
-def test_the_linear_schedule_is_that_of_transformers(steps, warmup):
-    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = get_linear_schedule_with_warmup(optimiser, warmup, steps)
-    for step in range(steps):
-        assert SCHEDULES["linear"](step, steps, warmup) == pytest.approx(theirs.get_last_lr()[0])
-        optimiser.step()
-        theirs.step()
-
-
-def test_the_constant_schedule_stays_after_warm_up():
-    assert [SCHEDULES["constant"](step, 5, 2) for step in range(5)] == [0, 0.5, 1, 1, 1]
 
 
 def test_biases_and_norms_do_not_decay(world, tmp_path):
@@ -244,18 +141,6 @@ def test_a_loss_that_is_not_finite_stops_before_the_update_and_names_step_and_qu
 # -- resuming -----------------------------------------------------------------------------------------------
 
 
-class Interrupted(Exception):
-    """What stops a training from outside."""
-
-
-def interrupt_at(step):
-    def after_step(done):
-        if done == step:
-            raise Interrupted
-
-    return after_step
-
-
 STABLE = ("step", "documents", "loss", "learning_rate", "gradient_norm")
 
 
@@ -276,45 +161,12 @@ def test_a_training_interrupted_again_and_again_ends_with_the_same_weights(world
     ledger = json.loads(parts.ledger.read_text())
     assert [each["from_step"] for each in ledger["executions"]] == [0, 0, 4, 6, 10]
     assert (ledger["resumptions"], ledger["documents"]) == (4, 12 * 8)
-    assert {path.name for path in (tmp_path / "parts").iterdir()} == {"checkpoint", "ledger.json", "curve.csv"}
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[1])
-from test_learn import learner, train
-task = learner(Path(sys.argv[2]), Path(sys.argv[3]), dropout=0.1, checkpoint_interval=3)
-train(task, after_step=lambda done: os._exit(137) if done == 7 else None)
-"""
-
-
-def test_a_training_killed_without_a_word_ends_with_the_same_weights(world, tmp_path):
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(world), str(tmp_path / "killed")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    assert subprocess.run(command, env=environment, timeout=180, check=False).returncode == 137
-    killed = learner(world, tmp_path / "killed", dropout=0.1, checkpoint_interval=3)
-    assert not killed.checkpoint.exists()
-    train(killed)
-    assert json.loads(killed.ledger.read_text())["executions"][1]["from_step"] == 6
-    whole = learner(world, tmp_path / "whole", dropout=0.1)
-    train(whole)
-    assert_same_weights(whole, killed)
-
-
-def test_a_state_that_cannot_be_read_costs_time_only(world, tmp_path, caplog):
-    task = learner(world, tmp_path / "broken", checkpoint_interval=2)
-    with pytest.raises(Interrupted):
-        train(task, after_step=interrupt_at(5))
-    (task.resume / "state.pt").write_bytes(b"half a file")
-    train(task)
-    assert "beginning again" in caplog.text
-    whole = learner(world, tmp_path / "whole")
-    train(whole)
-    assert_same_weights(whole, task)
-    assert [row["step"] for row in curve(task)] == [str(step) for step in range(1, 9)]
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == {
+        "checkpoint",
+        "kept.json",
+        "ledger.json",
+        "curve.csv",
+    }
 
 
 def test_a_finished_training_is_not_repeated_but_a_damaged_checkpoint_is_made_again(world, tmp_path):
@@ -331,14 +183,14 @@ def test_a_finished_training_is_not_repeated_but_a_damaged_checkpoint_is_made_ag
 
 
 def test_a_curve_loses_what_comes_after_the_step_and_half_lines(tmp_path):
-    file = CurveFile(tmp_path / "curve.csv", step=0)
+    file = CurveFile(tmp_path / "curve.csv", CurvePoint, step=0)
     for step in range(1, 5):
         file.append(CurvePoint(step, 8 * step, 0.5, 1e-3, 1.25, 0.1 * step))
     file.close()
     text = (tmp_path / "curve.csv").read_text()
     assert text.splitlines()[1] == "1,8,0.5,0.001,1.25,0.100"
     (tmp_path / "curve.csv").write_text(text + "3,99")
-    CurveFile(tmp_path / "curve.csv", step=3).close()
+    CurveFile(tmp_path / "curve.csv", CurvePoint, step=3).close()
     assert (tmp_path / "curve.csv").read_text() == "".join(text.splitlines(keepends=True)[:4])
 
 
@@ -351,11 +203,8 @@ def gradients(world, folder, *, tokens_per_batch, family, dropout):
     task = learner(world, folder, family=family, dropout=dropout, sampler=sampler, tokens_per_batch=tokens_per_batch)
     training = Training(task, torch.device("cpu"))
     inputs = training.texts.read(training.steps.step(0))
-    keys = sequence_keys(len(inputs.pairs), seed=0, step=0)
-    result = gradient(
-        inputs, training.scorer, task.loss, dropout_keys=keys, tokens_per_batch=tokens_per_batch,
-        precision="fp32", device=torch.device("cpu"),
-    )  # fmt: skip
+    keys = sequence_keys(inputs.sequences.count, seed=0, step=0)
+    result = gradient(inputs, training.scorer, task.loss, dropout_keys=keys, tokens_per_batch=tokens_per_batch)
     norm = training.optimisation.gradient_norm()
     return result, {
         name: weight.grad / min(norm, 1.0)
@@ -369,7 +218,9 @@ def test_a_step_in_many_batches_has_the_gradient_of_one_batch_with_dropout_activ
     one, whole = gradients(world, tmp_path, tokens_per_batch=4096, family=family, dropout=0.3)
     many, parts = gradients(world, tmp_path, tokens_per_batch=32, family=family, dropout=0.3)
     none, undropped = gradients(world, tmp_path, tokens_per_batch=4096, family=family, dropout=0.0)
-    assert many.padded_tokens < one.padded_tokens
+    assert one.computed_tokens == one.padded_tokens
+    assert many.padded_tokens <= one.padded_tokens
+    assert many.computed_tokens == 2 * many.padded_tokens  # no group fits the budget
     assert many.loss == pytest.approx(one.loss, rel=1e-5)  # fp32 sums in another order
     assert whole.keys() == parts.keys()
     for name, weight in whole.items():
@@ -381,7 +232,8 @@ def test_a_step_in_many_batches_has_the_gradient_of_one_batch_with_dropout_activ
 
 def mask(sequences, *shape, step=0, site=7, probability=0.1, first=0):
     keys = sequence_keys(first + sequences, seed=1, step=step)[first:]
-    return ~dropped(torch.Size((sequences, *shape)), keys, site=site, probability=probability)
+    *rows, columns = shape
+    return ~dropped(row_keys(mixed(keys ^ site), *rows), columns, probability=probability)
 
 
 def test_a_mask_depends_on_the_sequence_and_not_on_batch_or_padding():
@@ -437,7 +289,7 @@ def test_the_ledger_says_what_was_seen_and_how(world, tmp_path):
     task = learner(world, tmp_path, scorer=CrossEncoder.C(backbone=tiny(world), max_length=16, max_query_length=2))
     train(task)
     ledger = json.loads(task.ledger.read_text())
-    steps, texts = task.sampler.open(task.training_set.open(), task.seed), task.store.open()
+    steps, texts = task.sampler.open(task.training_set.open(), task.seed), StoredDocuments(world / "store")
     tokenizer = AutoTokenizer.from_pretrained(task.checkpoint)
     queries, tokens, truncated = task.queries.read(), 0, 0
     for group in (group for step in range(8) for group in steps.step(step)):
@@ -450,7 +302,7 @@ def test_the_ledger_says_what_was_seen_and_how(world, tmp_path):
     assert ledger["pairs_truncated"] == truncated > 0
     assert ledger["truncation_rate"] == truncated / 64
     expected = {
-        "schema": 1, "steps": 8, "queries": 32, "documents": 64, "queries_per_step": 4, "documents_per_step": 8,
+        "schema": 2, "steps": 8, "queries": 32, "documents": 64, "queries_per_step": 4, "documents_per_step": 8,
         "queries_truncated": 0, "epochs": 32 / 12, "training_queries": 12, "skipped_queries": 0, "max_length": 16,
         "max_query_length": 2, "initial_head": "new", "precision": "fp32", "device": "cpu", "threads": 1,
         "resumptions": 0, "last_loss": float(curve(task)[-1]["loss"]),
@@ -492,10 +344,8 @@ def test_a_bf16_training_computes_in_bf16_and_keeps_fp32_weights(world, tmp_path
     assert {weight.dtype for weight in weights(task).values()} == {torch.float32}
     losses = [float(row["loss"]) for row in curve(task)]
     assert np.mean(losses[-10:]) < 0.2 * np.mean(losses[:10])
-    seen = ComputedType(torch.nn.Sequential(torch.nn.Linear(2, 2)))
-    seen.seen = torch.float32
     with pytest.raises(MachineError, match=r"precision is bf16, but the forward pass computed in torch\.float32"):
-        seen.check("bf16")
+        check_computed(torch.float32, "bf16")
 
 
 def test_a_budget_below_the_longest_pair_is_refused_before_the_first_step(world, tmp_path):
@@ -550,7 +400,16 @@ def identity(world, **parameters):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"device": "cuda"}, {"tokens_per_batch": 64}, {"checkpoint_interval": 3}],
+    [
+        {"device": "cuda"},
+        {"tokens_per_batch": 64},
+        {"checkpoint_interval": 3},
+        {"processes": 2},
+        {"keep_state": False},
+        {"continue_from": Path("/elsewhere")},
+        {"patience": 0},
+        {"decay_steps": 0},
+    ],
     ids=lambda each: next(iter(each)),
 )
 def test_what_cannot_change_the_result_is_not_in_the_identity(changed, world):

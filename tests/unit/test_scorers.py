@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.engine import precision
-from xpm_ce.engine.batches import token_sorted_batches
+from xpm_ce.engine.batches import computed_tokens, token_sorted_batches
 from xpm_ce.engine.compute import computing
 from xpm_ce.errors import ConfigurationError, DataError, MachineError
 from xpm_ce.identity import HashCache
@@ -379,7 +379,7 @@ def test_predict_keeps_the_order_of_its_input_and_counts_what_it_read(saved):
     np.testing.assert_allclose(scores, alone, rtol=1e-5, atol=1e-6)  # fp32, other batches
     assert scores.dtype == np.float32
     model.predict(pairs, tokens_per_batch=64)
-    lengths = [len(each.ids) for each in model.scorer.encoder.encode(*zip(*pairs, strict=True))]
+    lengths = model.scorer.encoder.encode(*zip(*pairs, strict=True)).lengths.tolist()
     counts = model.last_counts
     assert (counts.pairs, counts.pairs_truncated, counts.queries_truncated) == (41, 1, 1)
     assert counts.tokens == sum(lengths) <= counts.padded_tokens
@@ -519,25 +519,28 @@ def test_a_gpu_that_is_not_there_is_refused(saved):
 # -- batches ------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(1, 50), max_size=200), st.integers(50, 300))
-def test_batches_hold_every_sequence_once_and_stay_within_the_budget(lengths, budget):
-    batches = token_sorted_batches(lengths, tokens_per_batch=budget)
+@given(st.lists(st.integers(1, 50), max_size=200), st.integers(50, 300), st.booleans())
+def test_batches_hold_every_sequence_once_and_stay_within_the_budget(lengths, budget, padded):
+    batches = token_sorted_batches(lengths, tokens_per_batch=budget, padded=padded)
     assert sorted(place for batch in batches for place in batch.tolist()) == list(range(len(lengths)))
     longest = [max(lengths[place] for place in batch) for batch in batches]
-    assert all(len(batch) * most <= budget for batch, most in zip(batches, longest, strict=True))
+    computed = [computed_tokens(np.array(lengths)[batch], padded=padded) for batch in batches]
+    assert max(computed, default=0) <= budget
+    if not padded:  # the next sequence would not have fitted
+        assert all(now + after[0] > budget for now, after in zip(computed, [[lengths[i] for i in b] for b in batches[1:]], strict=False))
     assert longest == sorted(longest, reverse=True)
     shortest = [min(lengths[place] for place in batch) for batch in batches]
     assert all(before >= after for before, after in zip(shortest, longest[1:], strict=False))
 
 
-def test_what_fits_one_batch_stays_in_its_order():
-    (batch,) = token_sorted_batches([3, 9, 1, 5], tokens_per_batch=36)
-    assert batch.tolist() == [0, 1, 2, 3]
+def test_equal_lengths_stand_together_in_their_order():
+    (batch,) = token_sorted_batches([3, 9, 1, 3], tokens_per_batch=36, padded=True)
+    assert batch.tolist() == [1, 0, 3, 2]
 
 
 def test_a_sequence_longer_than_the_budget_is_refused():
     with pytest.raises(ConfigurationError, match="tokens_per_batch is 8, but a sequence has 9 tokens"):
-        token_sorted_batches([3, 9], tokens_per_batch=8)
+        token_sorted_batches([3, 9], tokens_per_batch=8, padded=False)
 
 
 def test_a_loaded_model_is_of_the_precision_that_was_asked_for(saved):

@@ -15,6 +15,7 @@ VERBS = {
     "show": "One job: its state, parameters, outputs, failure.",
     "logs": "What a job printed.",
     "table": "The results of an experiment as a table.",
+    "compare": "What two learners differ in besides the factor under study.",
 }
 """Verbs in the order of --help; each is the command `command` of the module `xpm_ce.cli.<verb>`"""
 

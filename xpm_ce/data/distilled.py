@@ -8,7 +8,8 @@ from typing import Optional
 
 from experimaestro import Constant, Meta, Param, PathGenerator, field
 
-from xpm_ce.data.parts import Qrels
+from xpm_ce.data.file_run import BY_RANK, FileRun
+from xpm_ce.data.parts import Qrels, Queries
 from xpm_ce.data.runs import Run
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.data.supervision import LABELS, TEACHER_ORDER, TEACHER_SCORES
@@ -34,6 +35,13 @@ class RunTrainingSet(Job):
     run: Param[Run]
     """The teacher's run; its queries are the groups, in its order"""
 
+    queries: Param[Optional[Queries]] = field(default=None, ignore_default=True)
+    """Training queries; the run's others are left out. Absent for all"""
+
+    first_stage: Param[Optional[Run]] = field(default=None, ignore_default=True)
+    """The run that the teacher re-ranked: the depth is then counted in its ranks, and the teacher orders what is left
+    (the sub-sampling of arXiv 2405.07920); absent to count in the teacher's own"""
+
     depth: Param[int] = field(default=100)
     """Documents per query, from the first"""
 
@@ -58,6 +66,12 @@ class RunTrainingSet(Job):
     def __validate__(self) -> None:
         if self.teaches not in TEACHES:
             raise ConfigurationError(f"unknown meaning of scores {self.teaches!r}", remedy=f"One of {list(TEACHES)}.")
+        by_rank = isinstance(self.run, FileRun) and self.run.order == BY_RANK
+        if by_rank and self.teaches == TEACHER_SCORES:
+            raise ConfigurationError(
+                "teaches is teacher scores, but the run is read by rank",
+                remedy="Give teaches: teacher order, or order: score for a run whose scores mean something.",
+            )
         if self.depth < 1:
             raise ConfigurationError(f"a depth of {self.depth} leaves no document", remedy="Give 1 or more.")
 

@@ -8,6 +8,7 @@ from typing import Optional
 
 from experimaestro import Constant, Meta, Param, PathGenerator, field
 
+from xpm_ce.data.file_run import BY_RANK, FileRun
 from xpm_ce.data.parts import Qrels, Queries
 from xpm_ce.data.runs import Run
 from xpm_ce.data.store import DocumentStore
@@ -52,6 +53,10 @@ class MineTrainingSet(Job):
     last_rank: Param[int] = field(default=100)
     """Last rank of the window"""
 
+    negative_margin: Param[Optional[float]] = field(default=None, ignore_default=True)
+    """An unjudged document of the window that the teacher scores above the lowest relevant one, or by less than this
+    below it, is left out as likely relevant; absent to keep all, and those without a teacher score are kept"""
+
     random_documents: Param[int] = field(default=0)
     """Unjudged documents per query that are drawn from the whole collection"""
 
@@ -70,13 +75,21 @@ class MineTrainingSet(Job):
     @property
     def supervision(self) -> list[str]:
         """Kinds of supervision that the documents carry, sorted."""
-        return sorted([LABELS, TEACHER_ORDER, TEACHER_SCORES] if self.teacher is not None else [LABELS])
+        if self.teacher is None:
+            return [LABELS]
+        # a run that is ordered by rank has no scores of its own
+        by_rank = isinstance(self.teacher, FileRun) and self.teacher.order == BY_RANK
+        return sorted([LABELS, TEACHER_ORDER] if by_rank else [LABELS, TEACHER_ORDER, TEACHER_SCORES])
 
     def __validate__(self) -> None:
         if not 1 <= self.first_rank <= self.last_rank:
             raise ConfigurationError(
                 f"the window of ranks {self.first_rank} to {self.last_rank} is empty",
                 remedy="Ranks count from 1, and last_rank is in the window.",
+            )
+        if self.negative_margin is not None and TEACHER_SCORES not in self.supervision:
+            raise ConfigurationError(
+                "negative_margin compares scores of a teacher, and there are none", remedy="Add a teacher with scores."
             )
         if self.random_documents < 0 or self.positive_grade < 1:
             raise ConfigurationError(

@@ -16,9 +16,9 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from experimaestro import Config, Meta, Param
+from experimaestro import Config, Meta, Param, field
 
 from xpm_ce import atomic
 from xpm_ce.data.supervision import LABELS, TEACHER_ORDER, UNJUDGED, carried
@@ -32,6 +32,9 @@ DESCRIPTION, QUERY_IDS = "training_set.json", "query_ids.txt"
 COLUMNS = {"documents": "int64", "labels": "int16", "teacher_scores": "float32"}
 ROWS_AT_ONCE = 1 << 20
 """Rows that a pass over a whole training set looks at together: some 20 MB of conditions and counts"""
+
+GROUPS, TRIPLES = "groups", "triples"
+"""What a training set can hold"""
 
 REMAKE = "Delete the folder of the job that made it and run again."
 """The remedy for a training set that is not what its job wrote"""
@@ -59,11 +62,14 @@ class StoredGroups:
     DataError where the folder is not a complete training set.
     """
 
+    HOLDS: ClassVar[str] = GROUPS
+    """What it holds"""
+
     def __init__(self, path: Path):
         try:
             description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-            self._offsets = _mapped(path / "offsets.npy", "int64")
-            self._columns = {name: _mapped(path / f"{name}.npy", dtype) for name, dtype in COLUMNS.items()}
+            self._offsets = mapped(path / "offsets.npy", "int64")
+            self._columns = {name: mapped(path / f"{name}.npy", dtype) for name, dtype in COLUMNS.items()}
             found = (len(self._offsets) - 1, int(self._offsets[-1]), *map(len, self._columns.values()))
             if description["schema"] != SCHEMA or found != (
                 description["queries"],
@@ -87,9 +93,13 @@ class StoredGroups:
 
     def query_id(self, query: int) -> str:
         """Id of a query; the first call reads all ids."""
+        return self.query_ids()[query]
+
+    def query_ids(self) -> list[str]:
+        """The ids of all queries, each once; the first call reads them."""
         if not self._query_ids:
             self._query_ids = (self.path / QUERY_IDS).read_text(encoding="utf-8").split("\n")[:-1]
-        return self._query_ids[query]
+        return self._query_ids
 
     def documents(self, query: int) -> "np.ndarray":
         """Rows of the document store, int64 `[documents]`."""
@@ -139,7 +149,12 @@ class TrainingSet(Config):
     supervision: Param[list[str]]
     """Kinds of supervision that the documents carry, sorted: known before the folder exists"""
 
+    holds: Param[str] = field(default=GROUPS, ignore_default=True)
+    """"groups", one for each query, or "triples" of a query, a positive and a negative"""
+
     def __validate__(self) -> None:
+        if self.holds not in (GROUPS, TRIPLES):
+            raise ConfigurationError(f"holds is {self.holds!r}", remedy=f"A training set holds {GROUPS} or {TRIPLES}.")
         carried(self.supervision)
         if list(self.supervision) != sorted(set(self.supervision)):
             raise ConfigurationError(
@@ -148,8 +163,8 @@ class TrainingSet(Config):
             )
 
     def open(self) -> StoredGroups:
-        """The groups, memory-mapped; DataError where the folder carries something else than declared."""
-        groups = StoredGroups(self.path)
+        """The groups or triples, memory-mapped; DataError where the folder carries something else than declared."""
+        groups = self._stored()
         if groups.supervision != carried(self.supervision):
             raise DataError(
                 f"carries {sorted(groups.supervision)}, not {list(self.supervision)} as declared",
@@ -157,6 +172,13 @@ class TrainingSet(Config):
                 remedy=REMAKE,
             )
         return groups
+
+    def _stored(self) -> StoredGroups:
+        if self.holds == GROUPS:
+            return StoredGroups(self.path)
+        from xpm_ce.data.stored_triples import StoredTriples
+
+        return StoredTriples(self.path)
 
 
 def write_training_set(
@@ -175,9 +197,9 @@ def write_training_set(
     rows = judged = scored = 0
     with atomic.writing_folder(folder) as temporary:
         with contextlib.ExitStack() as files:
-            offsets = files.enter_context(_GrowingArray(temporary / "offsets.npy", "int64"))
+            offsets = files.enter_context(GrowingArray(temporary / "offsets.npy", "int64"))
             columns = [
-                files.enter_context(_GrowingArray(temporary / f"{name}.npy", dtype)) for name, dtype in COLUMNS.items()
+                files.enter_context(GrowingArray(temporary / f"{name}.npy", dtype)) for name, dtype in COLUMNS.items()
             ]
             ids = files.enter_context(open(temporary / QUERY_IDS, "w", encoding="utf-8", newline="\n"))
             offsets.append(np.zeros(1, np.int64))
@@ -206,13 +228,13 @@ def write_training_set(
         atomic.write_json(temporary / DESCRIPTION, description)
 
 
-class _GrowingArray:
+class GrowingArray:
     """A one-dimensional .npy file, open as a context: its header is rewritten when the length is known."""
 
     def __init__(self, path: Path, dtype: str):
         self._path, self._dtype, self._length = path, dtype, 0
 
-    def __enter__(self) -> "_GrowingArray":
+    def __enter__(self) -> "GrowingArray":
         self._stream = open(self._path, "wb")
         self._write_header()
         self._start = self._stream.tell()
@@ -238,7 +260,7 @@ class _GrowingArray:
         np.lib.format.write_array_header_1_0(self._stream, header)
 
 
-def _mapped(path: Path, dtype: str) -> "np.ndarray":
+def mapped(path: Path, dtype: str) -> "np.ndarray":
     """A memory-mapped array, as a plain array: slicing a numpy.memmap costs ten times as much."""
     import numpy as np
 

@@ -7,10 +7,12 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from torch import nn
 
-from xpm_ce.engine.precision import BF16, TF32, require
+from xpm_ce.engine.precision import BF16, FP32, INT8, TF32, require
 from xpm_ce.errors import MachineError
+
+TYPES = {FP32: torch.float32, TF32: torch.float32, INT8: torch.float32, BF16: torch.bfloat16}
+"""The type of hidden states, by precision"""
 
 
 def opened_device(name: str) -> torch.device:
@@ -47,23 +49,10 @@ def training_forward(precision: str, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == BF16)
 
 
-class ComputedType:
-    """Sees in which type a network's first linear layer really computes, at the first forward pass."""
-
-    def __init__(self, network: nn.Module):
-        self.seen: torch.dtype | None = None
-        layer = next(module for module in network.modules() if isinstance(module, nn.Linear))
-        self._hook = layer.register_forward_hook(self._see)
-
-    def _see(self, module: nn.Module, inputs: object, output: torch.Tensor) -> None:
-        self.seen = output.dtype
-        self._hook.remove()
-
-    def check(self, precision: str) -> None:
-        """MachineError where the network has computed in another type than the precision says."""
-        expected = torch.bfloat16 if precision == BF16 else torch.float32
-        if self.seen not in (None, expected):
-            raise MachineError(
-                f"precision is {precision}, but the forward pass computed in {self.seen}",
-                remedy="Report this with the versions of torch and transformers: no result was written.",
-            )
+def check_computed(computed: torch.dtype | None, precision: str) -> None:
+    """MachineError where a network has computed in another type than the precision says; None is not known yet."""
+    if computed not in (None, TYPES[precision]):
+        raise MachineError(
+            f"precision is {precision}, but the forward pass computed in {computed}",
+            remedy="Report this with the versions of torch and transformers: no result was written.",
+        )

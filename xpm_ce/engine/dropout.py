@@ -1,8 +1,9 @@
 """Dropout whose masks are a function of seed, step, sequence and place in the network, and of nothing else.
 
-However a step's sequences are cut into batches or padded, the same numbers are dropped. A mask bit is murmur3's
-finaliser of a key of its row and a key of its column, compared with a threshold: cheaper than a random stream, and
-there is no state to save. This module knows no model.
+However a step's sequences are cut into batches, padded or packed, the same numbers are dropped. A mask bit is the
+product of an odd random key of its row and one of its column, modulo 2^32, compared with a threshold: two passes over
+the numbers, where a random stream takes a dozen, and there is no state to save. Keys are murmur3's finaliser of keys
+above them. This module knows no model.
 """
 
 import hashlib
@@ -36,14 +37,22 @@ def _numbers(count: int, device: torch.device) -> Tensor:
     return torch.arange(1, count + 1, dtype=torch.int32, device=device).mul_(_STRIDE)
 
 
-def dropped(shape: torch.Size, keys: Tensor, *, site: int, probability: float) -> Tensor:
-    """Which numbers of a tensor `[sequences, ..., columns]` are dropped, bool; `keys` int32 `[sequences]`."""
-    keys = mixed(keys ^ site)
-    for length in shape[1:-1]:
-        keys = mixed(keys.unsqueeze(-1) + _numbers(length, keys.device))
-    columns = mixed(_numbers(shape[-1], keys.device))
+def dropped(rows: Tensor, columns: int, *, probability: float) -> Tensor:
+    """Which numbers of `[..., columns]` are dropped, bool; `rows` are the keys of the rows, int32 `[...]`."""
+    odd = mixed(_numbers(columns, rows.device)).bitwise_or_(1)
     threshold = round(probability * 2**32) - 2**31
-    return mixed(keys.unsqueeze(-1) ^ columns) < threshold
+    return ((rows | 1).unsqueeze(-1) * odd) < threshold
+
+
+def row_keys(keys: Tensor, *axes: int) -> Tensor:
+    """A key for each row below the given ones, int32 `[*keys.shape, *axes]`."""
+    for length in axes:
+        keys = mixed(keys.unsqueeze(-1) + _numbers(length, keys.device))
+    return keys
+
+
+def _without(values: Tensor, mask: Tensor, probability: float) -> Tensor:
+    return values.masked_fill(mask, 0.0).mul_(1 / (1 - probability))  # keeps a byte a number for backward
 
 
 class DropoutKeys:
@@ -79,12 +88,48 @@ class Place(NamedTuple):
 
     def drop(self, values: Tensor, probability: float) -> Tensor:
         """`values` `[sequences, ..., columns]` with some set to 0 and the others scaled up."""
-        keys, site = self.keys.take(self.site, shared=self.shared)
-        shape = torch.Size((1, *values.shape)) if self.shared else values.shape
+        keys = self._keys()
+        shape = (1, *values.shape) if self.shared else values.shape
         if len(keys) != shape[0]:
             raise RuntimeError(f"{len(keys)} keys for {shape[0]} sequences")
-        mask = dropped(shape, keys, site=site, probability=probability).view(values.shape)
-        return values.masked_fill(mask, 0.0).mul_(1 / (1 - probability))  # keeps a byte a number for backward
+        mask = dropped(row_keys(keys, *shape[1:-1]), shape[-1], probability=probability)
+        return _without(values, mask.view(values.shape), probability)
+
+    def in_pack(self, probability: float) -> "PackDropout":
+        """What is dropped here where sequences are not padded."""
+        return PackDropout(self._keys(), probability)
+
+    def _keys(self) -> Tensor:
+        keys, site = self.keys.take(self.site, shared=self.shared)
+        return mixed(keys ^ site)
+
+
+class PackDropout(NamedTuple):
+    """What a place drops in sequences that are not padded: the same as in padded ones."""
+
+    keys: Tensor
+    """The keys of the sequences at this place, int32 `[sequences]`"""
+
+    probability: float
+
+    def of(self, sequences: slice) -> "PackDropout":
+        """The same for some of the sequences."""
+        return PackDropout(self.keys[sequences], self.probability)
+
+    def drop_tokens(self, values: Tensor, sequences: Tensor, positions: Tensor) -> Tensor:
+        """Drop in `values` `[tokens, columns]`; which sequence each token is of, and where it stands in it."""
+        rows = mixed(self.keys[sequences] + (positions.to(torch.int32) + 1).mul_(_STRIDE))
+        return _without(values, dropped(rows, values.shape[-1], probability=self.probability), self.probability)
+
+    def drop_first(self, values: Tensor) -> Tensor:
+        """Drop in `values` `[sequences, columns]`, which are of the first token of each sequence."""
+        rows = row_keys(self.keys, 1)[:, 0]
+        return _without(values, dropped(rows, values.shape[-1], probability=self.probability), self.probability)
+
+    def drop_probabilities(self, values: Tensor) -> Tensor:
+        """Drop in `values` `[sequences, heads, queries, keys]`, queries from the first token on."""
+        rows = row_keys(self.keys, *values.shape[1:-1])
+        return _without(values, dropped(rows, values.shape[-1], probability=self.probability), self.probability)
 
 
 def site_of(name: str) -> int:
@@ -101,6 +146,10 @@ class KeyedDropout(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return self.place.drop(values, self.p) if self.training and self.p > 0 else values
+
+    def in_pack(self) -> PackDropout | None:
+        """What is dropped in sequences that are not padded; None where nothing is."""
+        return self.place.in_pack(self.p) if self.training and self.p > 0 else None
 
 
 def _signed(number: int) -> int:

@@ -1,23 +1,22 @@
-"""Sequences of different lengths as one rectangle of token ids.
+"""Sequences of different lengths as tensors: one after the other, or as one rectangle.
 
 This module knows token ids, no model.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from xpm_ce.tokens.pairs import EncodedPair
+from xpm_ce.tokens.sequences import Sequences, positions, starts_of
 
 
 class Batch(NamedTuple):
-    """What a model reads at once."""
+    """What a model reads at once, padded on the right."""
 
     ids: Tensor
-    """Token ids, padded on the right, int64 `[sequences, longest]`"""
+    """Token ids, int64 `[sequences, longest]`"""
 
     mask: Tensor
     """1 where there is a token, int64 `[sequences, longest]`"""
@@ -31,17 +30,75 @@ class Batch(NamedTuple):
         return Batch(self.ids.to(device), self.mask.to(device), types)
 
 
-def padded(pairs: Sequence[EncodedPair], *, padding_id: int) -> Batch:
+class Span(NamedTuple):
+    """Sequences of one length that stand together in a pack."""
+
+    count: int
+    """Sequences"""
+
+    length: int
+    """Tokens of each"""
+
+
+class Pack(NamedTuple):
+    """What a model reads at once, without padding; sequences of one length stand together."""
+
+    ids: Tensor
+    """Token ids, int64 `[tokens]`"""
+
+    positions: Tensor
+    """Place of each token in its sequence, from 0, int64 `[tokens]`"""
+
+    sequences: Tensor
+    """Number of the sequence that each token belongs to, int64 `[tokens]`"""
+
+    starts: Tensor
+    """Place of the first token of each sequence, int64 `[sequences]`"""
+
+    token_types: Tensor | None
+    """Token types, int64 `[tokens]`; None where the model has none"""
+
+    spans: tuple[Span, ...]
+    """The sequences, in order"""
+
+    def to(self, device: torch.device) -> "Pack":
+        """The same pack on another device."""
+        if device.type == "cpu":
+            return self
+        moved = (each.pin_memory().to(device, non_blocking=True) for each in self[:4])
+        types = None if self.token_types is None else self.token_types.pin_memory().to(device, non_blocking=True)
+        return Pack(*moved, types, self.spans)
+
+
+def packed(sequences: Sequences) -> Pack:
+    """One or more sequences as a pack, in order."""
+    lengths, starts = sequences.lengths, starts_of(sequences.lengths)
+    changes = np.flatnonzero(np.diff(lengths)) + 1
+    edges = [0, *changes.tolist(), len(lengths)]
+    spans = tuple(
+        Span(last - first, int(lengths[first])) for first, last in zip(edges[:-1], edges[1:], strict=True)
+    )
+    types = sequences.token_types
+    return Pack(
+        torch.from_numpy(sequences.ids.astype(np.int64)),
+        torch.from_numpy(positions(np.zeros_like(lengths), lengths)),
+        torch.from_numpy(np.repeat(np.arange(len(lengths)), lengths)),
+        torch.from_numpy(starts),
+        None if types is None else torch.from_numpy(types.astype(np.int64)),
+        spans,
+    )
+
+
+def padded(sequences: Sequences, *, padding_id: int) -> Batch:
     """One or more sequences as a batch, in order."""
-    lengths = np.array([len(pair.ids) for pair in pairs])
-    mask = np.arange(lengths.max()) < lengths[:, None]
+    mask = np.arange(sequences.lengths.max()) < sequences.lengths[:, None]
     ids = np.full(mask.shape, padding_id, np.int64)
-    # a mask assigns in the order of rows, so that one concatenation fills the rectangle
-    ids[mask] = np.concatenate([pair.ids for pair in pairs])
+    # a mask assigns in the order of rows, so that one array fills the rectangle
+    ids[mask] = sequences.ids
     types = None
-    if pairs[0].token_types is not None:
+    if sequences.token_types is not None:
         types = np.zeros(mask.shape, np.int64)
-        types[mask] = np.concatenate([pair.token_types for pair in pairs if pair.token_types is not None])
+        types[mask] = sequences.token_types
     return Batch(
         torch.from_numpy(ids),
         torch.from_numpy(mask.astype(np.int64)),

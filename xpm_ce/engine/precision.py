@@ -12,18 +12,20 @@ from pathlib import Path
 
 from xpm_ce.errors import ConfigurationError, MachineError
 
-FP32, TF32, BF16 = "fp32", "tf32", "bf16"
+FP32, TF32, BF16, INT8 = "fp32", "tf32", "bf16", "int8"
 
 PRECISIONS = {
     FP32: "32-bit floats throughout, TF32 off",
     TF32: "32-bit floats whose products are rounded to 10 bits of mantissa, on a GPU",
     BF16: "forward and backward in bfloat16; weights that are trained, heads and scores in 32-bit floats",
+    INT8: "linear layers with 8-bit weights and inputs, on a processor, for scoring only; all else in 32-bit floats",
 }
 """Every precision, with its meaning"""
 
 HARDWARE = {
     (FP32, "cpu"): (FP32,),
     (BF16, "cpu"): ("amx_bf16", "avx512_bf16"),
+    (INT8, "cpu"): ("amx_int8", "avx512_vnni"),
     (FP32, "cuda"): ("cuda",),
     (TF32, "cuda"): ("cuda_ampere",),
     (BF16, "cuda"): ("cuda_ampere",),

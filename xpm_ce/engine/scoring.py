@@ -3,19 +3,26 @@
 This module knows ids, lengths and a forward function, no model.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from xpm_ce.engine.batches import token_sorted_batches
-from xpm_ce.engine.padding import Batch, padded
-from xpm_ce.tokens.pairs import EncodedPair
+from xpm_ce.engine.batches import computed_tokens, token_sorted_batches
+from xpm_ce.tokens.sequences import Sequences
 
-Forward = Callable[[Batch], Tensor]
-"""Scores fp32 `[sequences]` of a batch"""
+
+class Forward(Protocol):
+    """What gives sequences their scores."""
+
+    @property
+    def pads(self) -> bool:
+        """Whether it fills sequences up to the longest that is computed with them."""
+
+    def __call__(self, sequences: Sequences, dropout_keys: Tensor | None = None) -> Tensor:
+        """Scores fp32 `[sequences]`; `dropout_keys` int32 `[sequences]` say what is dropped, None for nothing."""
 
 
 class Scored(NamedTuple):
@@ -28,26 +35,30 @@ class Scored(NamedTuple):
     """Tokens, without padding"""
 
     padded_tokens: int
-    """Tokens, with padding"""
+    """Tokens computed, with padding where there is any"""
 
 
 def score(
-    pairs: Sequence[EncodedPair],
+    sequences: Sequences,
     forward: Forward,
     *,
-    padding_id: int,
     tokens_per_batch: int,
-    device: torch.device,
     progress: Callable[[int], object] | None = None,
 ) -> Scored:
-    """Score sequences without gradients; `progress` is called with the number of sequences after each batch."""
-    lengths = np.array([len(pair.ids) for pair in pairs], np.int64)
-    scores, padded_tokens = np.empty(len(pairs), np.float32), 0
+    """Score sequences without gradients; `progress` is called with the number of sequences after each batch.
+
+    Scores stay on their device until the last batch is under way, so that nothing waits for it.
+    """
+    batches = token_sorted_batches(sequences.lengths, tokens_per_batch=tokens_per_batch, padded=forward.pads)
+    parts, computed = [], 0
     with torch.inference_mode():
-        for batch in token_sorted_batches(lengths, tokens_per_batch=tokens_per_batch):
-            inputs = padded([pairs[place] for place in batch], padding_id=padding_id)
-            scores[batch] = forward(inputs.to(device)).cpu().numpy()
-            padded_tokens += inputs.ids.numel()
+        for batch in batches:
+            part = sequences.take(batch)
+            parts.append(forward(part))
+            computed += computed_tokens(part.lengths, padded=forward.pads)
             if progress is not None:
                 progress(len(batch))
-    return Scored(scores, int(lengths.sum()), padded_tokens)
+    scores = np.empty(sequences.count, np.float32)
+    if batches:
+        scores[np.concatenate(batches)] = torch.cat(parts).cpu().numpy()
+    return Scored(scores, sequences.tokens, computed)

@@ -11,6 +11,7 @@ from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.jobs import Job
 from xpm_ce.scorers.models import Model
+from xpm_ce.tokens.store import TokenStore
 
 
 class Rerank(Job):
@@ -29,19 +30,22 @@ class Rerank(Job):
     """Texts of the run's queries"""
 
     store: Param[DocumentStore]
-    """Texts of the run's documents"""
+    """The collection, which knows documents by their ids"""
+
+    tokens: Param[TokenStore]
+    """The same documents as the model's tokenizer reads them"""
 
     depth: Param[int]
     """Documents per query that are scored, counted from the first stage's first"""
 
     precision: Param[str] = field(default="fp32")
-    """Precision of the forward pass, fp32 or bf16; scores are fp32 in any case"""
+    """Precision of the forward pass; scores are fp32 in any case"""
 
     device: Meta[str] = field(default="cpu")
     """Where the forward pass runs: cpu, cuda, cuda:1"""
 
-    tokens_per_batch: Meta[int] = field(default=8192)
-    """Padded tokens of a batch; bounds the memory"""
+    tokens_per_batch: Meta[int] = field(default=4096)
+    """Tokens of a batch; bounds the memory"""
 
     finished: Meta[Optional[Path]] = field(default=None)
     """Folder of a finished job of the same model and first stage at another depth: its scores are taken over"""
@@ -61,8 +65,9 @@ class Rerank(Job):
 
     def compute(self) -> None:
         from xpm_ce.evaluate.reranking import rerank
+        from xpm_ce.progress import job_progress
 
-        rerank(self)
+        rerank(self, progress=job_progress())
 
     def task_outputs(self, dep):
         return dep(Run.C(path=self.ranking))

@@ -15,13 +15,15 @@ from xpm_ce import atomic
 from xpm_ce.data.runs import Ranking, Rankings, cut, write_run
 from xpm_ce.errors import DataError
 from xpm_ce.identity import short
+from xpm_ce.progress import Progress
+from xpm_ce.tokens.sequences import Ragged
 from xpm_ce.workspace import read_json
 
 if TYPE_CHECKING:
     from xpm_ce.evaluate.rerank import Rerank
 
 PAIRS_PER_SHARD = 8192
-"""Pairs whose texts are in memory at once; a shard holds whole queries and at least one"""
+"""Pairs whose tokens are in memory at once; a shard holds whole queries and at least one"""
 
 
 class Candidates:
@@ -78,7 +80,7 @@ class Candidates:
         return ordered
 
 
-def rerank(task: "Rerank") -> None:
+def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) -> None:
     """Score what is missing, write `scores.npy`, `run.gz` and `counts.json`.
 
     DataError for a query without text and for a score that is not finite (naming the query).
@@ -95,13 +97,14 @@ def rerank(task: "Rerank") -> None:
             remedy="Give the run of the same split of the same collection.",
         )
     scored, truncation = 0, {"pairs_truncated": 0, "queries_truncated": 0}
-    model = None
+    total, tokens, model = int(np.isnan(candidates.scores).sum()), task.tokens.open(), None
     for query_ids, documents, positions in candidates.missing():
         model = model or task.model.open(device=task.device, precision=task.precision)
-        pairs = [
-            (texts[query_id], store.text(row)) for query_id, row in zip(query_ids, store.rows(documents), strict=True)
-        ]
-        scores = model.predict(pairs, tokens_per_batch=task.tokens_per_batch)
+        queries, places = np.unique(query_ids, return_inverse=True)
+        encoder = model.scorer.encoder
+        asked = Ragged.of(encoder.tokens([texts[query_id] for query_id in queries.tolist()]))
+        sequences = encoder.join(asked.take(places), tokens.rows(store.rows(documents)))
+        scores = model.score(sequences, tokens_per_batch=task.tokens_per_batch)
         if not np.isfinite(scores).all():
             bad = int(np.flatnonzero(~np.isfinite(scores))[0])
             raise DataError(
@@ -109,7 +112,8 @@ def rerank(task: "Rerank") -> None:
                 remedy="The model diverged: lower its learning rate, or look at its curve.csv.",
             )
         candidates.scores[positions] = scores
-        scored += len(pairs)
+        scored += len(documents)
+        progress(scored / total, f"{scored} of {total} pairs")
         for name in truncation:
             truncation[name] += getattr(model.last_counts, name)
     with atomic.writing(task.scores, "wb") as stream:

@@ -14,17 +14,21 @@ from xpm_ce.graph.plan import Plan, Result, source_warnings
 from xpm_ce.graph.planner import Planner
 from xpm_ce.graph.sections import Evaluation, ModelFolder, RunFile
 from xpm_ce.graph.siblings import take_over_other_depths
+from xpm_ce.graph.stages import START_FROM, paths_before, stage_before
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.wiring import PreparedSet, Wiring
 from xpm_ce.learn.learner import Learner
 from xpm_ce.measures import names
 from xpm_ce.scorers.models import InitialModel
+from xpm_ce.scorers.started import StartedScorer
 from xpm_ce.scorers.scorer import Scorer
 from xpm_ce.settings import Document, typed
 from xpm_ce.workspace import FIRST_STAGE, MODEL, RUN, TRAINED, UNTRAINED, Workspace
 
 BM25 = "BM25"
 """Name of the first stage in tables"""
+STAGE = "stage"
+"""Coordinate of a learner that another one starts from"""
 
 
 def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",)) -> Plan:
@@ -71,12 +75,12 @@ class Builder:
             if evaluation.untrained:
                 initial = {axis: value for axis, value in coordinates.items() if axis in of_scorer}
                 self.wiring.once(
-                    f"untrained {learner.scorer.__xpm__.identifier.all.hex()} {initial}",
+                    f"untrained {_identity(learner.scorer.untrained)} {initial}",
                     data,
-                    lambda: self.untrained(learner.scorer, initial, sets, evaluation),  # noqa: B023
+                    lambda: self.untrained(learner.scorer.untrained, initial, sets, evaluation),  # noqa: B023
                 )
             self.wiring.once("overlap", data, lambda: self.count_overlap(learner.queries, sets))  # noqa: B023
-            self.evaluated(checkpoint, TRAINED, coordinates, sets, evaluation)
+            self.evaluated(checkpoint, learner.scorer, TRAINED, coordinates, sets, evaluation)
         return list(self._results.values())
 
     # -- inputs ---------------------------------------------------------------------------------------------
@@ -100,7 +104,7 @@ class Builder:
         for model_node in self.study.section("models"):
             folder = typed(ModelFolder, model_node)
             model = self.wiring.pretrained(folder)
-            self.evaluated(model, MODEL, {**coordinates, MODEL: folder.name}, sets, evaluation)
+            self.evaluated(model, model.backbone, MODEL, {**coordinates, MODEL: folder.name}, sets, evaluation)
         for run_node in self.study.section("runs"):
             entry = typed(RunFile, run_node)
             labels = [prepared.label for prepared in sets]
@@ -113,22 +117,16 @@ class Builder:
         return evaluation, sets
 
     def learner(self, document: Document, coordinates: dict[str, str]) -> tuple[Any, Any]:
-        """The learner of a point of the grid and its checkpoint."""
+        """The learner of a point of the grid and its checkpoint; the learners that it starts from come before it."""
+        before, start = stage_before(document), None
+        if before is not None:
+            kept = self.study.axes_touching(paths_before(document))
+            shared = {axis: value for axis, value in coordinates.items() if axis in kept}
+            first, checkpoint = self.learner(before, {**shared, STAGE: "before"})
+            start = StartedScorer.C(checkpoint=checkpoint, origin=first.scorer)
         training_set, queries = self.wiring.training_set(document)
-        _, store = self.wiring.collection(document, document.require("collection"))
-        scorer_node = document.require("learner.scorer")
-
-        def scorer() -> Any:
-            # What identifies a backbone beyond its keys, a content hash or a tokenizer, is filled in by `prepare`.
-            made = self.wiring.typed(Scorer, scorer_node, ("backbone.tokenizer", "backbone.sha256"))
-            return made.prepare(self.submit, store=store, queries=queries)
-
-        sections = [scorer_node, *(document.get(section) for section in DATA_SECTIONS)]
-        wired = {
-            "store": store, "queries": queries, "training_set": training_set,
-            "scorer": self.wiring.once("scorer", sections, scorer),
-        }  # fmt: skip
-        learner = self.wiring.typed(Learner, document.require("learner").without("scorer"), wired)
+        node, scorer = document.require("learner").without(START_FROM), document.require("learner.scorer")
+        learner = self.wiring.learner(document, node, scorer, training_set=training_set, queries=queries, start=start)
         return learner, self.submit(learner, kind="learn", coordinates=coordinates)
 
     def count_overlap(self, train: Any, sets: list[PreparedSet]) -> None:
@@ -152,16 +150,17 @@ class Builder:
         self, scorer: Any, coordinates: dict[str, str], sets: list[PreparedSet], evaluation: Evaluation
     ) -> None:
         """Evaluate a scorer as it is before training."""
-        self.evaluated(InitialModel.C(scorer=scorer), UNTRAINED, coordinates, sets, evaluation)
+        self.evaluated(InitialModel.C(scorer=scorer), scorer, UNTRAINED, coordinates, sets, evaluation)
 
     def evaluated(
-        self, model: Any, system: str, coordinates: dict[str, str], sets: list[PreparedSet], evaluation: Evaluation
-    ) -> None:
-        """Re-rank every set with a model at the largest depth, and measure at all."""
+        self, model: Any, reader: Any, system: str, coordinates: dict[str, str], sets: list[PreparedSet],
+        evaluation: Evaluation,
+    ) -> None:  # fmt: skip
+        """Re-rank every set with a model at the largest depth, and measure at all; `reader` has its tokenizer."""
         for prepared in sets:
             rerank = Rerank.C(
                 model=model, run=prepared.run, queries=prepared.queries, store=prepared.store,
-                depth=max(evaluation.depths), precision=evaluation.precision, device=evaluation.device,
+                tokens=self.wiring.tokens(prepared.store, reader), depth=max(evaluation.depths), precision=evaluation.precision, device=evaluation.device,
                 tokens_per_batch=evaluation.tokens_per_batch,
             )  # fmt: skip
             run = self.submit(rerank, kind="rerank", coordinates=_where(coordinates, prepared, system))

@@ -34,12 +34,13 @@ class Why(enum.StrEnum):
     INTERRUPTED = "interrupted"
     DAMAGED = "outputs missing"
     NO_CAPABILITY = "machine lacks a capability"
+    UNAVAILABLE = "what it reads cannot be had here"
     UPSTREAM_BLOCKED = "an input is blocked"
 
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
-    """Why, and the values that go with it (damaged files, the missing capability, the blocked inputs)."""
+    """Why, and the values that go with it (damaged files, the missing capability, what cannot be had, the inputs)."""
 
     why: Why
     values: tuple[str, ...] = ()
@@ -128,6 +129,21 @@ def _freeze(config: Any) -> None:
     information._identifier, information._sealed = information.identifier, True
 
 
+def obstacles(config: Any) -> tuple[str, ...]:
+    """What keeps the configurations that a task holds, other tasks apart, from being read here, each with a remedy."""
+    found: dict[str, None] = {}
+
+    def walk(holder: Any) -> None:
+        for below in configurations_below(holder):
+            if below.__xpm__.task is None:
+                if obstacle := getattr(below, "obstacle", None):
+                    found[obstacle] = None
+                walk(below)
+
+    walk(config)
+    return tuple(found)
+
+
 class Planner:
     """A submitter that plans: call it with a task, it gives the task's output; `jobs` holds every job once."""
 
@@ -163,6 +179,8 @@ class Planner:
         blocked = tuple(key for key in inputs if self.jobs[key].state is State.BLOCKED)
         if blocked:
             return State.BLOCKED, Reason(Why.UPSTREAM_BLOCKED, blocked)
+        if unavailable := obstacles(config):
+            return State.BLOCKED, Reason(Why.UNAVAILABLE, unavailable)
         precision = config.__xpm__.values.get("precision")
         if precision is not None and precision not in self.capabilities:
             return State.BLOCKED, Reason(Why.NO_CAPABILITY, (precision,))

@@ -71,8 +71,8 @@ class Evaluation(Config):
     device: Meta[str] = field(default="cpu")
     """Where re-ranking runs: cpu, cuda, cuda:1"""
 
-    tokens_per_batch: Meta[int] = field(default=8192)
-    """Padded tokens of a batch when re-ranking; bounds the memory"""
+    tokens_per_batch: Meta[int] = field(default=4096)
+    """Tokens of a batch when re-ranking; bounds the memory"""
 
     def __validate__(self) -> None:
         for name in ("sets", "depths", "measures"):
@@ -156,5 +156,6 @@ TABLES: Mapping[type | str, Mapping[str, str]] = {
     "xpm_ce.samplers.sampler": {
         "groups": "xpm_ce.samplers.groups.GroupSampler",
         "lists": "xpm_ce.samplers.lists.ListSampler",
+        "triples": "xpm_ce.samplers.triples.TripleSampler",
     },
 }

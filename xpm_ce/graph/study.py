@@ -89,11 +89,15 @@ class Study:
 
     def axes_of_scorer(self) -> list[str]:
         """Names of the axes that change a scorer before it is trained, or the data that it reads."""
-        return [axis.name for axis in self.axes if axis.touches(("learner.scorer", *DATA_SECTIONS, "evaluation"))]
+        return self.axes_touching(("learner.scorer", *DATA_SECTIONS, "evaluation"))
 
     def axes_of_data(self) -> list[str]:
         """Names of the axes that change the first stage or what is measured."""
-        return [axis.name for axis in self.axes if axis.touches((*DATA_SECTIONS, "evaluation"))]
+        return self.axes_touching((*DATA_SECTIONS, "evaluation"))
+
+    def axes_touching(self, paths: tuple[str, ...]) -> list[str]:
+        """Names of the axes that change something at, below or above one of these dotted paths."""
+        return [axis.name for axis in self.axes if axis.touches(paths)]
 
     def section(self, name: str) -> list[Node]:
         """The entries of a section that is a list; none where the section is absent."""

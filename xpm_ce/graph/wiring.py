@@ -12,25 +12,34 @@ from typing import Any
 from xpm_ce import extensions
 from xpm_ce.data.collection import Collection
 from xpm_ce.data.distilled import RunTrainingSet
+from xpm_ce.data.file_run import FileRun
 from xpm_ce.data.mining import MineTrainingSet
 from xpm_ce.data.parts import Parts
 from xpm_ce.data.runs import ExternalRun, Run
 from xpm_ce.data.split import QrelsOfPart, QueriesOfPart
 from xpm_ce.data.store import DocumentStore, StoreDocuments
+from xpm_ce.data.triples import TripleTrainingSet
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.firststage.bm25_index import Bm25Index
 from xpm_ce.firststage.retrieve import Retrieve
 from xpm_ce.graph.sections import TABLES, EvaluationSet, ModelFolder, ValidationSplit
 from xpm_ce.graph.study import DATA_SECTIONS, Study
+from xpm_ce.graph.teachers import Untaught, cross_fitted, sections_of_teachers
+from xpm_ce.learn.learner import Learner
 from xpm_ce.scorers.backbones import LocalBackbone
-from xpm_ce.scorers.models import Model, PretrainedModel
+from xpm_ce.scorers.models import PretrainedModel
+from xpm_ce.scorers.scorer import Scorer
 from xpm_ce.settings import Document, Node, fields, typed
+from xpm_ce.tokens.store import TokeniseDocuments, TokenStore
 
-TRAINING_SETS: dict[str, Any] = {"mined": MineTrainingSet, "run": RunTrainingSet}
+TRAINING_SETS: dict[str, Any] = {"mined": MineTrainingSet, "run": RunTrainingSet, "triples": TripleTrainingSet}
 """Kinds of training sets by name"""
-WIRED_IN_TRAINING_SETS = frozenset({"store", "queries", "qrels", "run", "teacher"})
-"""Arguments of training sets that other sections give"""
+RUNS_OF_TRAINING_SETS = {"mined": ("run", "teacher"), "run": ("first_stage", "run", "teacher"), "triples": ()}
+"""Keys of a training set that are runs, by its kind"""
+WIRED_IN_TRAINING_SETS = frozenset({"store", "queries", "qrels", "run", "first_stage", "teacher", "sha256"})
+"""Arguments of training sets that other sections give, or keys of their own"""
+KEYS_OF_TEACHERS = ("path", "model", "depth", "cross_fitted")
 TEACHER_DEPTH = 100
 """Documents per training query that a teacher re-ranks, unless it says otherwise"""
 
@@ -56,6 +65,7 @@ class Wiring:
         self.classes = extensions.classes(self.extensions)
         self._by_content: dict[str, Any] = {}
         self._by_object: dict[tuple[Any, ...], tuple[list[Node | None], Any]] = {}
+        self._tokens: dict[tuple[int, int], tuple[Any, TokenStore]] = {}
 
     def once(self, what: str, nodes: list[Node | None], make: Callable[[], Any]) -> Any:
         """The value of `make()`, made once per content of `nodes`; points of a grid share most of their nodes."""
@@ -85,6 +95,14 @@ class Wiring:
             return parts, self.submit(store, kind="store", coordinates={})
 
         return self.once("collection", [node, store_node], make)
+
+    def tokens(self, store: DocumentStore, reader: Any) -> TokenStore:
+        """The documents of a store as a scorer or a backbone reads them, tokenised once for all that read alike."""
+        if (id(store), id(reader)) not in self._tokens:
+            task = TokeniseDocuments.C(store=store, tokenizer=reader.own_tokenizer(self.submit.hashes))
+            tokens = self.submit(task, kind="tokens", coordinates={})
+            self._tokens[id(store), id(reader)] = ((store, reader), tokens)  # both stay alive, and with them their ids
+        return self._tokens[id(store), id(reader)][1]
 
     def evaluation_set(self, document: Document, entry: EvaluationSet, node: Node) -> PreparedSet:
         """The texts, judgements and first-stage run of the evaluation set that `node` describes."""
@@ -136,6 +154,7 @@ class Wiring:
     def training_set(self, document: Document) -> tuple[Any, Any]:
         """The training set of a document and the texts of its queries."""
         sections = [document.get(section) for section in (*DATA_SECTIONS, "training_set")]
+        sections += sections_of_teachers(document)
         return self.once("training set", sections, lambda: self._training_set(document))
 
     def _training_set(self, document: Document) -> tuple[Any, Any]:
@@ -144,30 +163,43 @@ class Wiring:
         if kind is None or kind.text not in TRAINING_SETS:
             raise UnknownKeyError(_text(kind), TRAINING_SETS, where=(kind or node).where, kind="training set")
         task_class = TRAINING_SETS[kind.text]
-        valid = [field.name for field in fields(task_class, WIRED_IN_TRAINING_SETS)] + ["split", "teacher", "type"]
+        runs = RUNS_OF_TRAINING_SETS[kind.text]
+        valid = [field.name for field in fields(task_class, WIRED_IN_TRAINING_SETS)] + ["split", "type", *runs]
         for key, below in node.nodes.items():
             if key not in valid:
                 raise UnknownKeyError(f"training_set.{key}", valid, where=below.where)
         parts, store = self.collection(document, collection)
         split = _text(node.get("split"), "train")
         queries, qrels = self.split(document, parts, split)
-        run = self.first_stage(document, collection, queries, split)
-        teacher = self.teacher(node.get("teacher"), parts, split, run=run, queries=queries, store=store)
-        if task_class is RunTrainingSet and teacher is None:
-            raise ConfigurationError(
-                "a training set made from a run needs the run", where=node.where, remedy="Add teacher: {path: RUN}."
-            )
-        wired = {"queries": queries, "qrels": qrels, "store": store, "teacher": teacher}
-        wired["run"] = teacher if task_class is RunTrainingSet else run
-        task = self.typed(task_class, node.without("type", "split", "teacher"), wired)
+        keys = node.without("type", "split", *runs)
+        wired = {"queries": queries, "qrels": qrels, "store": store}
+        if task_class is TripleTrainingSet:
+            wired["sha256"] = self._content(node)
+        else:
+            run = self.file_run(node.get("run"))
+            if task_class is MineTrainingSet or node.get("teacher") is not None:
+                run = run or self.first_stage(document, collection, queries, split)
+                untaught = Untaught(
+                    kind=task_class, node=keys, split=split, store=store, queries=queries, qrels=qrels, run=run
+                )
+                wired["teacher"] = self.teacher(document, node.get("teacher"), parts, untaught)
+            if task_class is RunTrainingSet:
+                if (node.get("run") is None) == (wired.get("teacher") is None):
+                    raise ConfigurationError(
+                        "a training set made from a run needs one run",
+                        where=node.where,
+                        remedy="Add run: {path: FILE}, or teacher: for that of a model; not both.",
+                    )
+                run, wired["first_stage"] = wired.get("teacher") or run, self.file_run(node.get("first_stage"))
+            wired["run"] = run
+        task = self.typed(task_class, keys, wired)
         return self.submit(task, kind="training set", coordinates={"set": split}), queries
 
-    def teacher(
-        self, node: Node | None, parts: Parts, split: str, *, run: Run, queries: Any, store: DocumentStore
-    ) -> Run | None:
-        """The run whose scores are the teacher's: the collection's own, a run file, or an existing model's."""
+    def teacher(self, document: Document, node: Node | None, parts: Parts, untaught: Untaught) -> Run | None:
+        """The teacher's run: the collection's own, a run file, an existing model's, or that of models trained here."""
         if node is None or node.value is None:
             return None
+        split = untaught.split
         if node.kind == "scalar":
             if node.text != "collection":
                 raise UnknownKeyError(node.text, ["collection"], where=node.where, kind="teacher")
@@ -177,25 +209,81 @@ class Wiring:
                     "this collection brings no teacher", where=node.where, remedy="Give {path: RUN} or {model: ...}."
                 )
             return teacher
-        model, path, depth = node.get("model"), node.get("path"), node.get("depth")
-        if model is not None:
-            rerank = Rerank.C(
-                model=self.pretrained(typed(ModelFolder, model)), run=run, queries=queries, store=store,
-                depth=typed(int, depth) if depth is not None else TEACHER_DEPTH,
-            )  # fmt: skip
-            return self.submit(rerank, kind="rerank", coordinates={"set": split, "system": "teacher"})
-        if path is None:
-            raise UnknownKeyError(next(iter(node.nodes), "teacher"), ["path", "model"], where=node.where)
-        return self.external_run(typed(Path, path))
+        for key, below in node.nodes.items():
+            if key not in KEYS_OF_TEACHERS:
+                raise UnknownKeyError(f"{node.path}.{key}", KEYS_OF_TEACHERS, where=below.where)
+        sources = [below for key, below in node.nodes.items() if key != "depth"]
+        if len(sources) != 1:
+            raise ConfigurationError(
+                f"{node.path} names {len(sources)} sources of scores",
+                where=node.where,
+                remedy="Give one of: path, model, cross_fitted.",
+            )
+        (source,) = sources
+        depth = node.get("depth")
+        if depth is not None and node.get("model") is None:
+            raise ConfigurationError(
+                f"{depth.path} is for an existing model",
+                where=depth.where,
+                remedy="Remove it: here the training set says what is scored.",
+            )
+        if node.get("cross_fitted") is not None:
+            return cross_fitted(self, document, source, untaught)
+        if node.get("path") is not None:
+            return self.external_run(typed(Path, source))
+        model = self.pretrained(typed(ModelFolder, source))
+        rerank = Rerank.C(
+            model=model, run=untaught.run, queries=untaught.queries, store=untaught.store,
+            tokens=self.tokens(untaught.store, model.backbone), depth=typed(int, depth) if depth is not None else TEACHER_DEPTH,
+        )  # fmt: skip
+        return self.submit(rerank, kind="rerank", coordinates={"set": split, "system": "teacher"})
+
+    def scorer(self, document: Document, node: Node, queries: Any) -> Scorer:
+        """The scorer that a node describes, prepared on the document's collection and on `queries`."""
+        _, store = self.collection(document, document.require("collection"))
+        # What identifies a backbone beyond its keys, a content hash or a tokenizer, is filled in by `prepare`.
+        made = self.typed(Scorer, node, ("backbone.tokenizer", "backbone.sha256"))
+        return made.prepare(self.submit, store=store, queries=queries)
+
+    def learner(
+        self, document: Document, node: Node, scorer_node: Node, *, training_set: Any, queries: Any,
+        start: Scorer | None = None,
+    ) -> Learner:  # fmt: skip
+        """The learner that a node describes, its scorer apart; scorers of the same queries are prepared once.
+
+        `start` is where it starts instead of the scorer that `scorer_node` describes.
+        """
+        _, store = self.collection(document, document.require("collection"))
+        sections = [scorer_node, *(document.get(section) for section in DATA_SECTIONS)]
+        scorer = start or self.once(
+            f"scorer {queries.__xpm__.identifier.all.hex()}",
+            sections,
+            lambda: self.scorer(document, scorer_node, queries),
+        )
+        wired = {
+            "tokens": self.tokens(store, scorer), "queries": queries, "training_set": training_set, "scorer": scorer
+        }  # fmt: skip
+        return self.typed(Learner, node.without("scorer"), wired)
 
     # -- what was there before ------------------------------------------------------------------------------
 
-    def pretrained(self, folder: ModelFolder) -> Model:
+    def pretrained(self, folder: ModelFolder) -> PretrainedModel:
         """An existing model as it is."""
         backbone = LocalBackbone.C(path=folder.path).prepare(self.submit)
         return PretrainedModel.C(
             backbone=backbone, max_length=folder.max_length, max_query_length=folder.max_query_length
         )
+
+    def file_run(self, node: Node | None) -> FileRun | None:
+        """A run that others wrote, published or identified by its content; None where there is no node."""
+        return self.typed(FileRun, node, {"sha256": self._content(node)}) if node is not None else None
+
+    def _content(self, node: Node) -> str | None:
+        """sha256 of the file that a node names by its path; None where it is a published one."""
+        path = node.get("path")
+        if path is None or node.get("published") is not None:
+            return None
+        return self.submit.hashes.sha256(typed(Path, path))
 
     def external_run(self, path: Path) -> Run:
         """A run file from elsewhere, identified by its content."""

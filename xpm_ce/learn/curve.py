@@ -1,13 +1,15 @@
-"""The course of a training, a line per step, in a file that repeats no step whatever is interrupted.
+"""The course of a training, a line per step or validation, in files that repeat none whatever is interrupted.
 
 This module does not know what the numbers mean.
 """
 
 import contextlib
+import csv
+import io
 import os
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from xpm_ce import atomic
 
@@ -41,21 +43,48 @@ class CurvePoint(NamedTuple):
         return ",".join((str(step), str(documents), *map(repr, others), f"{seconds:.3f}")) + "\n"
 
 
-HEADER = ",".join(CurvePoint._fields) + "\n"
+class ValidationPoint(NamedTuple):
+    """A validation on one set, or its mean over all."""
+
+    step: int
+    """Updates so far"""
+
+    documents: int
+    """Documents scored in training so far"""
+
+    set: str
+    """Name of the set; MEAN for the mean over all of them"""
+
+    measure: str
+    """What was measured"""
+
+    value: float
+    """Its mean over the queries of the set"""
+
+    def line(self) -> str:
+        with io.StringIO(newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerow(self)
+            return stream.getvalue()
 
 
-class CurveFile:
+MEAN = "(mean)"
+"""Stands in the place of a set where the value is the mean over all sets"""
+
+Point = TypeVar("Point", CurvePoint, ValidationPoint)
+
+
+class CurveFile(Generic[Point]):
     """A CSV file that grows; lines after `step` are dropped when it is opened."""
 
-    def __init__(self, path: Path, *, step: int):
+    def __init__(self, path: Path, kind: type[Point], *, step: int):
         kept = _lines_until(path, step)
         with atomic.writing(path) as stream:
-            stream.writelines([HEADER, *kept])
+            stream.writelines([",".join(kind._fields) + "\n", *kept])
         self._stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - open from step to step
         self._flushed = time.monotonic()
 
-    def append(self, point: CurvePoint) -> None:
-        """Add the line of the next step."""
+    def append(self, point: Point) -> None:
+        """Add the line of what comes next."""
         self._stream.write(point.line())
         if time.monotonic() - self._flushed > FLUSHED_EVERY:
             self._stream.flush()
@@ -73,7 +102,7 @@ class CurveFile:
 
 
 def _lines_until(path: Path, step: int) -> list[str]:
-    """Complete lines of the steps 1 to `step`."""
+    """Complete lines up to those of `step`."""
     kept: list[str] = []
     if step == 0 or not path.exists():
         return kept

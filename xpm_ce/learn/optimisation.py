@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from xpm_ce.learn.schedules import SCHEDULES
+from xpm_ce.learn.schedules import Course, Schedule
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """As in arXiv 2603.03010: torch's own"""
@@ -23,28 +23,27 @@ class Optimisation:
         weights: Iterable[nn.Parameter],
         *,
         learning_rate: float,
-        schedule: str,
-        steps: int,
-        warmup_steps: int,
+        schedule: Schedule,
+        course: Course,
         weight_decay: float,
         max_gradient_norm: float,
     ):
-        self._weights = [weight for weight in weights if weight.requires_grad]
+        self.weights = [weight for weight in weights if weight.requires_grad]
         groups = [
-            {"params": [each for each in self._weights if each.ndim > 1], "weight_decay": weight_decay},
-            {"params": [each for each in self._weights if each.ndim < 2], "weight_decay": 0.0},
+            {"params": [each for each in self.weights if each.ndim > 1], "weight_decay": weight_decay},
+            {"params": [each for each in self.weights if each.ndim < 2], "weight_decay": 0.0},
         ]
         self._optimiser = torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS, eps=EPSILON, fused=True)
-        self._highest, self._schedule = learning_rate, SCHEDULES[schedule]
-        self._steps, self._warmup, self._largest = steps, warmup_steps, max_gradient_norm
+        self._highest, self._schedule, self._course = learning_rate, schedule, course
+        self._largest = max_gradient_norm
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of a step counted from 0."""
-        return self._highest * self._schedule(step, self._steps, self._warmup)
+        return self._highest * self._schedule.rate(step, self._course)
 
     def gradient_norm(self) -> float:
         """Scale the gradient down to the largest norm, of all weights together; gives the norm before."""
-        return float(nn.utils.clip_grad_norm_(self._weights, self._largest))
+        return float(nn.utils.clip_grad_norm_(self.weights, self._largest))
 
     def update(self, step: int) -> None:
         """Update the weights, and forget the gradient."""

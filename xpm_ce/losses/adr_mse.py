@@ -10,7 +10,6 @@ from experimaestro import Constant, Param, field
 
 from xpm_ce.data.supervision import TEACHER_ORDER, Supervision
 from xpm_ce.losses.loss import Loss
-from xpm_ce.losses.reduction import mean_over_queries
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +69,7 @@ class AdrMse(Loss):
         if self.discount not in DISCOUNTS:
             self.refuse("discount", f"one of {', '.join(DISCOUNTS)}")
 
-    def __call__(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "Tensor":
+    def terms(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "tuple[Tensor, Tensor]":
         given = self.given(supervision, TEACHER_ORDER).float()
         ranked = mask & ~given.isnan()
         ranks = given.masked_fill(~ranked, 1.0)
@@ -78,4 +77,4 @@ class AdrMse(Loss):
         beaten = (scores.unsqueeze(1) - scores.unsqueeze(2)).sigmoid().masked_fill(~ranked.unsqueeze(1), 0.0)
         approximate = beaten.sum(2) + 0.5  # a document's sigmoid with itself is the other half of the 1
         terms = DISCOUNTS[self.discount](ranks) * (approximate - ranks).square()
-        return mean_over_queries(terms, ranked & (ranked.sum(1, keepdim=True) > 1))
+        return terms, ranked & (ranked.sum(1, keepdim=True) > 1)

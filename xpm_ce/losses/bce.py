@@ -9,7 +9,6 @@ from experimaestro import Constant, Param, field
 
 from xpm_ce.data.supervision import LABELS, Supervision
 from xpm_ce.losses.loss import Loss
-from xpm_ce.losses.reduction import mean_over_queries
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,10 +52,10 @@ class Bce(Loss):
         if self.positive_grade < 1:
             self.refuse("positive_grade", "a grade of at least 1")
 
-    def __call__(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "Tensor":
+    def terms(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "tuple[Tensor, Tensor]":
         from torch.nn.functional import binary_cross_entropy_with_logits
 
         scores = scores.float().masked_fill(~mask, 0.0)
         positive = (self.given(supervision, LABELS) >= self.positive_grade) & mask
         terms = binary_cross_entropy_with_logits(scores, positive.float(), reduction="none")
-        return mean_over_queries(terms, mask)
+        return terms, mask

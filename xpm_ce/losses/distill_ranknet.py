@@ -10,7 +10,6 @@ from experimaestro import Constant, Param, field
 
 from xpm_ce.data.supervision import TEACHER_ORDER, Supervision
 from xpm_ce.losses.loss import Loss
-from xpm_ce.losses.reduction import mean_over_queries
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +63,7 @@ class DistillRankNet(Loss):
         if not 0 < self.temperature < inf:
             self.refuse("temperature", "a positive number")
 
-    def __call__(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "Tensor":
+    def terms(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "tuple[Tensor, Tensor]":
         from torch.nn.functional import softplus
 
         scores = scores.float().masked_fill(~mask, 0.0) / self.temperature
@@ -72,4 +71,4 @@ class DistillRankNet(Loss):
         above = ranks.unsqueeze(2) < ranks.unsqueeze(1)
         pairs = above & mask.unsqueeze(2) & mask.unsqueeze(1)
         terms = softplus(scores.unsqueeze(1) - scores.unsqueeze(2))
-        return mean_over_queries(terms, pairs)
+        return terms, pairs

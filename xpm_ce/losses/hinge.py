@@ -10,7 +10,6 @@ from experimaestro import Constant, Param, field
 
 from xpm_ce.data.supervision import LABELS, Supervision
 from xpm_ce.losses.loss import Loss
-from xpm_ce.losses.reduction import mean_over_queries
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,9 +59,9 @@ class Hinge(Loss):
         if self.positive_grade < 1:
             self.refuse("positive_grade", "a grade of at least 1")
 
-    def __call__(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "Tensor":
+    def terms(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "tuple[Tensor, Tensor]":
         scores = scores.float().masked_fill(~mask, 0.0)
         positive = self.given(supervision, LABELS) >= self.positive_grade
         pairs = (positive & mask).unsqueeze(2) & (~positive & mask).unsqueeze(1)
         terms = (self.margin - scores.unsqueeze(2) + scores.unsqueeze(1)).relu()
-        return mean_over_queries(terms, pairs)
+        return terms, pairs

@@ -10,7 +10,6 @@ from experimaestro import Constant, Param, field
 
 from xpm_ce.data.supervision import LABELS, Supervision
 from xpm_ce.losses.loss import Loss
-from xpm_ce.losses.reduction import mean_over_queries
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +66,7 @@ class InfoNCE(Loss):
         if self.positive_grade < 1:
             self.refuse("positive_grade", "a grade of at least 1")
 
-    def __call__(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "Tensor":
+    def terms(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "tuple[Tensor, Tensor]":
         from torch import finfo
         from torch.nn.functional import softplus
 
@@ -77,4 +76,4 @@ class InfoNCE(Loss):
         # the least float32 instead of -inf, which makes nan within the backward pass of a query without negatives
         against = scores.masked_fill(~negative, finfo(scores.dtype).min).logsumexp(1, keepdim=True)
         counted = positive & mask & negative.any(1, keepdim=True)
-        return mean_over_queries(softplus(against - scores), counted)
+        return softplus(against - scores), counted

@@ -43,7 +43,22 @@ class Loss(Config):
         `[queries, group]`, True where there is a document. DataError where supervision lacks what the loss
         needs.
         """
-        raise NotImplementedError(f"{type(self).__name__}.__call__")
+        from xpm_ce.losses.reduction import mean_over_queries
+
+        return mean_over_queries(*self.terms(scores, supervision, mask))
+
+    def terms(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "tuple[Tensor, Tensor]":
+        """The terms of each query, and which of them count: float32 and bool, both `[queries, ...]`.
+
+        Which terms count depends on supervision and mask only, so that the loss of a long step can be computed some
+        queries at a time. Takes what the loss itself takes, and raises what it raises.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.terms")
+
+    @property
+    def separable(self) -> bool:
+        """Whether the loss is the mean over queries of what `terms` gives; a class of its own `__call__` need not be."""
+        return type(self).__call__ is Loss.__call__
 
     def given(self, supervision: Supervision, kind: str) -> "Tensor":
         """One kind of supervision; DataError where it is missing."""

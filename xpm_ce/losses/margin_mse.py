@@ -10,7 +10,6 @@ from experimaestro import Constant, Param, field
 
 from xpm_ce.data.supervision import TEACHER_SCORES, Supervision
 from xpm_ce.losses.loss import Loss
-from xpm_ce.losses.reduction import mean_over_queries
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,10 +55,10 @@ class MarginMSE(Loss):
         if not 0 < self.scale < inf:
             self.refuse("scale", "a positive number")
 
-    def __call__(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "Tensor":
+    def terms(self, scores: "Tensor", supervision: Supervision, mask: "Tensor") -> "tuple[Tensor, Tensor]":
         teacher = self.given(supervision, TEACHER_SCORES).float()
         known = mask & ~teacher.isnan()
         errors = scores.float().masked_fill(~known, 0.0) - self.scale * teacher.masked_fill(~known, 0.0)
         pairs = (known.unsqueeze(2) & known.unsqueeze(1)).triu(1)
         terms = (errors.unsqueeze(2) - errors.unsqueeze(1)).square()
-        return mean_over_queries(terms, pairs)
+        return terms, pairs

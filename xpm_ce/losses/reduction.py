@@ -18,7 +18,16 @@ def mean_over_queries(terms: Tensor, counted: Tensor) -> Tensor:
     the loss. Queries without any are counted out; where no query has any, the result is 0, connected to the
     graph. No value is read back from the device.
     """
+    return sum_over_queries(terms, counted) / counted_queries(counted).clamp(min=1)
+
+
+def sum_over_queries(terms: Tensor, counted: Tensor) -> Tensor:
+    """The sum over queries of the mean of their counted terms, a scalar."""
     terms, counted = terms.flatten(1), counted.flatten(1)
-    numbers = counted.sum(1)
-    means = terms.masked_fill(~counted, 0.0).sum(1) / numbers.clamp(min=1)
-    return means.sum() / (numbers > 0).sum().clamp(min=1)
+    means = terms.masked_fill(~counted, 0.0).sum(1) / counted.sum(1).clamp(min=1)
+    return means.sum()
+
+
+def counted_queries(counted: Tensor) -> Tensor:
+    """How many queries have a counted term, a scalar."""
+    return counted.flatten(1).any(1).sum()

@@ -42,10 +42,11 @@ class GroupSampler(Sampler):
     """Least grade of a positive (1: every grade that is relevant at all, as with MS MARCO's binary labels)"""
 
     def __validate__(self) -> None:
-        self.at_least(1, "queries", "negatives", "positives", "positive_grade")
+        self.at_least(1, "negatives", "positives", "positive_grade")
+        self.check_step()
 
-    def documents_per_step(self) -> int:
-        return self.queries * (self.positives + self.negatives)
+    def documents_per_group(self) -> int:
+        return self.positives + self.negatives
 
     def usable(self, groups: StoredGroups) -> "np.ndarray":
         positives = groups.count(lambda labels, scores: self._positive(labels) & groups.complete(scores))

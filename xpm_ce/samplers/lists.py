@@ -31,11 +31,11 @@ class ListSampler(Sampler):
     """Documents of a list (arXiv 2405.07920 has 100, arXiv 2603.03010 has 50)"""
 
     def __validate__(self) -> None:
-        self.at_least(1, "queries")
         self.at_least(2, "documents")
+        self.check_step()
 
-    def documents_per_step(self) -> int:
-        return self.queries * self.documents
+    def documents_per_group(self) -> int:
+        return self.documents
 
     def usable(self, groups: StoredGroups) -> "np.ndarray":
         return groups.count(lambda labels, scores: groups.complete(scores)) > 1

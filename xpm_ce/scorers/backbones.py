@@ -17,7 +17,10 @@ from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError, DataError
 from xpm_ce.identity import HashCache
 from xpm_ce.scorers.families import FAMILIES, Family, family
-from xpm_ce.scorers.folders import content_sha256
+from xpm_ce.scorers.folders import content_sha256, tokenizer_sha256
+from xpm_ce.scorers.published import published
+from xpm_ce.scorers.tokenizers import FolderTokenizer, HubTokenizer
+from xpm_ce.tokens.tokenizer import Tokenizer
 from xpm_ce.tokens.wordpiece import TokenizerFolder, TrainWordPiece
 
 if TYPE_CHECKING:
@@ -35,8 +38,20 @@ class Backbone(Config):
     def prepare(
         self, submit: Submit, *, store: Optional[DocumentStore] = None, queries: Optional[Queries] = None
     ) -> "Backbone":
-        """Fill in what identifies this backbone, while a study is planned; `store` and `queries` are its texts."""
+        """What this backbone is, with all that identifies it, while a study is planned.
+
+        `store` and `queries` are its texts. Mostly it is this very configuration, filled in.
+        """
         return self
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps it from being loaded here, and what to do about it; None where nothing is known to."""
+        return None
+
+    def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
+        """Its tokenizer, apart from its weights, while a study is planned and after `prepare`."""
+        raise NotImplementedError(f"{type(self).__name__}.own_tokenizer")
 
     @property
     def place(self) -> str:
@@ -48,7 +63,25 @@ class Backbone(Config):
         raise NotImplementedError(f"{type(self).__name__}.load")
 
 
-class HubBackbone(Backbone):
+class FolderBackbone(Backbone):
+    """A transformers folder, wherever it lies."""
+
+    __xpmid__ = "xpm_ce.scorers.folder_backbone"
+
+    lower_case: Param[Optional[bool]] = field(default=None, ignore_default=True)
+    """Make the tokenizer lower-case (true) or keep capitals (false), whatever its files say; by default they decide"""
+
+    def resolve(self) -> Path:
+        """The folder, with the content that was planned with; one of our errors where it cannot be had."""
+        raise NotImplementedError(f"{type(self).__name__}.resolve")
+
+    def load(self, *, head_seed: int) -> "Loaded":
+        from xpm_ce.scorers.weights import load_folder
+
+        return load_folder(self.resolve(), head_seed=head_seed, lower_case=self.lower_case)
+
+
+class HubBackbone(FolderBackbone):
     """A model of the Hugging Face hub, at one commit, through the hub's own cache."""
 
     __xpmid__ = "xpm_ce.scorers.hub_backbone"
@@ -66,16 +99,20 @@ class HubBackbone(Backbone):
     def __validate__(self) -> None:
         if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.id):
             raise ConfigurationError(f"id {self.id!r} is no repository", remedy="Give organisation/name.")
-        if not re.fullmatch(r"[0-9a-f]{40}", self.revision):
-            raise ConfigurationError(
-                f"revision {self.revision!r} of {self.id} is not a commit, and what it names may change",
-                remedy="Give the 40 hexadecimal digits shown under `Files, History` of the repository, or those in "
-                "refs/ of the repository's folder in the local cache.",
-            )
+        expect_commit(self.id, self.revision)
 
     @property
     def place(self) -> str:
         return f"{self.id}@{self.revision[:12]}"
+
+    @property
+    def obstacle(self) -> str | None:
+        from xpm_ce.scorers.hub import obstacle
+
+        return obstacle(self.id, self.revision)
+
+    def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
+        return HubTokenizer.C(id=self.id, revision=self.revision, lower_case=self.lower_case)
 
     def resolve(self) -> Path:
         """The folder in the hub's cache, downloaded if need be; DataError where it cannot be had."""
@@ -83,13 +120,53 @@ class HubBackbone(Backbone):
 
         return snapshot(self.id, self.revision)
 
+
+class PublishedBackbone(Backbone):
+    """A published encoder by its short name: the hub's repository, at the commit that is on record."""
+
+    __xpmid__ = "xpm_ce.scorers.published_backbone"
+    NAME = "published"
+
+    name: Param[str]
+    """One of the rows of xpm_ce/scorers/published.py: bert-base, minilm-l12, electra-base, ..."""
+
+    revision: Param[Optional[str]] = field(default=None)
+    """Another commit than the one on record; needed where none is"""
+
+    def __validate__(self) -> None:
+        row = published(self.name, where="")
+        if self.revision is not None:
+            expect_commit(row.id, self.revision)
+
+    @property
+    def place(self) -> str:
+        return self.name
+
+    def prepare(
+        self, submit: Submit, *, store: Optional[DocumentStore] = None, queries: Optional[Queries] = None
+    ) -> Backbone:
+        """The hub's backbone that is meant, which has the same identity under any name; itself without a commit."""
+        row = published(self.name, where="")
+        revision = self.revision or row.revision
+        if revision is None:
+            return self
+        return HubBackbone.C(id=row.id, revision=revision, lower_case=row.forced_lower_case)
+
+    @property
+    def obstacle(self) -> str | None:
+        from xpm_ce.scorers.hub import obstacle
+
+        return obstacle(published(self.name, where="").id, None)
+
+    def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
+        row = published(self.name, where="")
+        return HubTokenizer.C(id=row.id, revision=None, lower_case=row.forced_lower_case)
+
     def load(self, *, head_seed: int) -> "Loaded":
-        from xpm_ce.scorers.weights import load_folder
-
-        return load_folder(self.resolve(), head_seed=head_seed)
+        raise ConfigurationError(f"{self.name} cannot be loaded: {self.obstacle}", remedy="Plan with a revision.")
 
 
-class LocalBackbone(Backbone):
+class LocalBackbone(FolderBackbone):
     """A transformers folder on this machine, identified by what loading reads from it."""
 
     __xpmid__ = "xpm_ce.scorers.local_backbone"
@@ -116,14 +193,17 @@ class LocalBackbone(Backbone):
     def place(self) -> str:
         return str(self.path)
 
-    def load(self, *, head_seed: int) -> "Loaded":
-        from xpm_ce.scorers.weights import load_folder
+    def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
+        return FolderTokenizer.C(
+            path=self.path, sha256=tokenizer_sha256(self.path, hashes), lower_case=self.lower_case
+        )
 
+    def resolve(self) -> Path:
         expect_content(self.path, self.sha256)
-        return load_folder(self.path, head_seed=head_seed)
+        return self.path
 
 
-class PackageBackbone(Backbone):
+class PackageBackbone(FolderBackbone):
     """A transformers folder that an installed Python package carries, identified by what loading reads from it."""
 
     __xpmid__ = "xpm_ce.scorers.package_backbone"
@@ -145,8 +225,8 @@ class PackageBackbone(Backbone):
     def place(self) -> str:
         return f"{self.package}/{self.folder}"
 
-    def resolve(self) -> Path:
-        """The folder; ConfigurationError where the package is not installed."""
+    def installed(self) -> Path:
+        """The folder as it is now; ConfigurationError where the package is not installed."""
         found = importlib.util.find_spec(self.package)
         if found is None or not found.submodule_search_locations:
             raise ConfigurationError(
@@ -158,15 +238,27 @@ class PackageBackbone(Backbone):
         self, submit: Submit, *, store: Optional[DocumentStore] = None, queries: Optional[Queries] = None
     ) -> "PackageBackbone":
         with while_planning():
-            self.sha256 = content_sha256(self.resolve(), submit.hashes)
+            self.sha256 = content_sha256(self.installed(), submit.hashes)
         return self
 
-    def load(self, *, head_seed: int) -> "Loaded":
-        from xpm_ce.scorers.weights import load_folder
+    def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
+        folder = self.installed()
+        return FolderTokenizer.C(path=folder, sha256=tokenizer_sha256(folder, hashes), lower_case=self.lower_case)
 
-        folder = self.resolve()
+    def resolve(self) -> Path:
+        folder = self.installed()
         expect_content(folder, self.sha256)
-        return load_folder(folder, head_seed=head_seed)
+        return folder
+
+
+def expect_commit(repository: str, revision: str) -> None:
+    """ConfigurationError for what is no commit: a branch or a tag may move."""
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise ConfigurationError(
+            f"revision {revision!r} of {repository} is not a commit, and what it names may change",
+            remedy="Give the 40 hexadecimal digits shown under `Files, History` of the repository, or those in "
+            "refs/ of the repository's folder in the local cache.",
+        )
 
 
 def expect_content(folder: Path, sha256: str) -> None:
@@ -260,6 +352,9 @@ class Architecture(Backbone):
         self.tokenizer = submit(task, kind="tokenizer")
         return self
 
+    def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
+        return self.tokenizer
+
     def settings(self, *, vocabulary: int) -> dict[str, Any]:
         """Keys of config.json for a model with a vocabulary of this size; token ids apart."""
         row = self.row
@@ -273,4 +368,7 @@ class Architecture(Backbone):
         return draw_weights(self, head_seed=head_seed)
 
 
-__all__ = ["FAMILIES", "Architecture", "Backbone", "HubBackbone", "LocalBackbone", "PackageBackbone"]
+__all__ = [
+    "FAMILIES", "Architecture", "Backbone", "FolderBackbone", "HubBackbone", "LocalBackbone", "PackageBackbone",
+    "PublishedBackbone",
+]  # fmt: skip

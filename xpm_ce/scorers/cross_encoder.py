@@ -11,8 +11,10 @@ from xpm_ce.data.collection import Submit
 from xpm_ce.data.parts import Queries
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError
+from xpm_ce.identity import HashCache
 from xpm_ce.scorers.backbones import Backbone
 from xpm_ce.scorers.scorer import Scorer
+from xpm_ce.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from xpm_ce.scorers.transformer import TransformerScorer
@@ -43,8 +45,11 @@ class CrossEncoder(Scorer):
         check_limits(self.max_length, self.max_query_length)
 
     def prepare(self, submit: Submit, *, store: DocumentStore, queries: Queries) -> "CrossEncoder":
-        self.backbone.prepare(submit, store=store, queries=queries)
+        self.backbone = self.backbone.prepare(submit, store=store, queries=queries)
         return self
+
+    def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
+        return self.backbone.own_tokenizer(hashes)
 
     def build(self) -> "TransformerScorer":
         from xpm_ce.scorers.transformer import TransformerScorer

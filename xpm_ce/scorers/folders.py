@@ -39,6 +39,12 @@ def content_sha256(folder: Path, hashes: HashCache) -> str:
     return text_sha256(text for file in loaded_files(folder) for text in (file.name, hashes.sha256(file)))
 
 
+def tokenizer_sha256(folder: Path, hashes: HashCache) -> str:
+    """sha256 over names and content of the files that a tokenizer is loaded from; DataError where there is none."""
+    files = sorted(_tokenizer_files(folder))
+    return text_sha256(text for file in files for text in (file.name, hashes.sha256(file)))
+
+
 def _weight_files(folder: Path) -> list[Path]:
     import json
 

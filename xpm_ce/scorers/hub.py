@@ -4,13 +4,47 @@ A commit does not change: what the cache holds whole is not asked for again. Off
 is asked. This module does not know what the files mean.
 """
 
+import os
 from pathlib import Path
 
 from xpm_ce.errors import DataError
-from xpm_ce.scorers.folders import HUB_PATTERNS, loaded_files
+from xpm_ce.scorers.folders import CONFIG, HUB_PATTERNS, loaded_files
 
 SAFE, PICKLED = ("model*.safetensors", "model.safetensors.index.json"), ("pytorch_model*.bin*",)
 """Weights, preferred and otherwise"""
+
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+"""Switches of the hub's library"""
+
+
+def offline() -> bool:
+    """Whether the hub's own library was told not to use the network."""
+    return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in OFFLINE)
+
+
+def cached_folder(repository: str, revision: str) -> Path | None:
+    """Where the hub's cache holds a commit, as far as its folders tell; loads no library."""
+    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    folder = cache / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
+    return folder if (folder / CONFIG).exists() else None
+
+
+def fetching(repository: str, revision: str) -> str:
+    """What to do where a commit is not in the cache."""
+    return f"Where there is a network: hf download {repository} --revision {revision}"
+
+
+def obstacle(repository: str, revision: str | None) -> str | None:
+    """What keeps a commit from being had here, and what to do about it; None where nothing is known to."""
+    if revision is None:
+        return (
+            f"no commit of {repository} is on record. Add revision: to this backbone, the 40 hexadecimal digits under "
+            f"`Files, History` of https://huggingface.co/{repository}"
+        )
+    if not offline() or cached_folder(repository, revision) is not None:
+        return None
+    return f"{repository} is not in the hub's cache, and HF_HUB_OFFLINE is set. {fetching(repository, revision)}"
 
 
 def snapshot(repository: str, revision: str) -> Path:
@@ -46,5 +80,5 @@ def _download(repository: str, revision: str, patterns: tuple[str, ...]) -> Path
         raise DataError(
             f"{repository} at {revision[:12]} is neither in the local cache nor to be had from the hub "
             f"({type(error).__name__})",
-            remedy=f"Where there is a network: hf download {repository} --revision {revision}",
+            remedy=fetching(repository, revision),
         ) from error

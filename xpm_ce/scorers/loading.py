@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xpm_ce.engine.compute import computing, opened_device
-from xpm_ce.engine.precision import BF16, check_name, require
+from xpm_ce.engine.compute import check_computed, computing, opened_device
+from xpm_ce.engine.precision import check_name, require
 from xpm_ce.engine.scoring import score
 from xpm_ce.errors import DataError
 from xpm_ce.scorers.transformer import LIMITS, TransformerScorer
 from xpm_ce.scorers.weights import Loaded, load_folder
 from xpm_ce.tokens.pairs import PairLimits, special_tokens
+from xpm_ce.tokens.sequences import Sequences
 
 PAIRS_AT_ONCE = 1 << 14
 """Pairs whose tokens are in memory together, and are sorted by length together"""
@@ -53,7 +54,11 @@ class PredictionCounts(NamedTuple):
     """Tokens, without padding"""
 
     padded_tokens: int = 0
-    """Tokens, with padding"""
+    """Tokens computed, with padding where there is any"""
+
+    def plus(self, other: "PredictionCounts") -> "PredictionCounts":
+        """Both together."""
+        return PredictionCounts(*(ours + theirs for ours, theirs in zip(self, other, strict=True)))
 
 
 class LoadedModel:
@@ -61,11 +66,9 @@ class LoadedModel:
 
     def __init__(self, scorer: TransformerScorer, *, device: str = "cpu", precision: str = "fp32"):
         require(precision, device)
-        self.scorer, self.precision, self.device = scorer.eval(), precision, opened_device(device)
+        self.precision, self.device = precision, opened_device(device)
+        self.scorer = scorer.to(self.device).prepare_scoring(precision)
         self.last_counts = PredictionCounts()
-        if precision == BF16:
-            scorer.to_bf16()
-        scorer.to(self.device)
 
     def predict(
         self,
@@ -76,36 +79,40 @@ class LoadedModel:
     ) -> np.ndarray:
         """Scores of (query, document) pairs, fp32 `[pairs]` in their order.
 
-        `tokens_per_batch` bounds the padded tokens of a batch, and with them the memory; `progress` is called
+        `tokens_per_batch` bounds the tokens of a batch, and with them the memory; `progress` is called
         with the number of pairs after each batch. `last_counts` says what was read.
         """
         pairs = list(pairs)
         scores = np.empty(len(pairs), np.float32)
         counts = PredictionCounts()
-        with computing(self.precision, self.device):
-            for first in range(0, len(pairs), PAIRS_AT_ONCE):
-                window = slice(first, first + PAIRS_AT_ONCE)
-                queries, documents = zip(*pairs[window], strict=True)
-                encoded = self.scorer.encoder.encode(queries, documents)
-                scored = score(
-                    encoded,
-                    self.scorer,
-                    padding_id=self.scorer.padding_id,
-                    tokens_per_batch=tokens_per_batch,
-                    device=self.device,
-                    progress=progress,
-                )
-                scores[window] = scored.scores
-                read = PredictionCounts(
-                    len(encoded),
-                    sum(pair.query_truncated or pair.document_truncated for pair in encoded),
-                    sum(pair.query_truncated for pair in encoded),
-                    scored.tokens,
-                    scored.padded_tokens,
-                )
-                counts = PredictionCounts(*(before + now for before, now in zip(counts, read, strict=True)))
+        for first in range(0, len(pairs), PAIRS_AT_ONCE):
+            window = slice(first, first + PAIRS_AT_ONCE)
+            queries, documents = zip(*pairs[window], strict=True)
+            sequences = self.scorer.encoder.encode(queries, documents)
+            scores[window] = self.score(sequences, tokens_per_batch=tokens_per_batch, progress=progress)
+            counts = counts.plus(self.last_counts)
         self.last_counts = counts
         return scores
+
+    def score(
+        self,
+        sequences: Sequences,
+        *,
+        tokens_per_batch: int = 8192,
+        progress: Callable[[int], object] | None = None,
+    ) -> np.ndarray:
+        """Scores of pairs that are tokens already, fp32 `[sequences]`; otherwise as `predict`."""
+        with computing(self.precision, self.device):
+            scored = score(sequences, self.scorer, tokens_per_batch=tokens_per_batch, progress=progress)
+        check_computed(self.scorer.computed, self.precision)
+        self.last_counts = PredictionCounts(
+            sequences.count,
+            int(sequences.truncated.sum()),
+            int(sequences.query_truncated.sum()),
+            scored.tokens,
+            scored.padded_tokens,
+        )
+        return scored.scores
 
     def rank(self, query: str, documents: Sequence[str], top_k: int | None = None) -> list[RankedDocument]:
         """The documents from best to worst, ties in their order; the first `top_k` where that is given."""
@@ -128,15 +135,21 @@ def load(
     its tokenizer's length, as far as the model has positions. DataError where the folder has no head with one output.
     """
     check_name(precision)
-    folder = Path(folder)
+    scorer = saved_scorer(Path(folder), max_length=max_length, max_query_length=max_query_length)
+    return LoadedModel(scorer, device=device, precision=precision)
+
+
+def saved_scorer(
+    folder: Path, *, max_length: int | None = None, max_query_length: int | None = None
+) -> TransformerScorer:
+    """The scorer of a transformers folder, which can be trained further; limits and errors as in `load`."""
     known = _limits(folder)
-    scorer = existing_scorer(
+    return existing_scorer(
         load_folder(folder, head_seed=0),
         max_length=max_length or known.get("max_length"),
         max_query_length=max_query_length or known.get("max_query_length"),
         where=str(folder),
     )
-    return LoadedModel(scorer, device=device, precision=precision)
 
 
 def existing_scorer(

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from xpm_ce.scorers.loading import LoadedModel
 
 
-RULES = ("last",)
+LAST, BEST = "last", "best"
+RULES = (LAST, BEST)
 """Ways to choose the step whose weights are kept"""
 
 
@@ -54,8 +55,8 @@ class Checkpoint(Model):
 
     __xpmid__ = "xpm_ce.scorers.checkpoint"
 
-    rule: Param[str] = field(default="last")
-    """Which step was kept: the last one (last)"""
+    rule: Param[str] = field(default=LAST)
+    """Which step was kept: the last one (last), or the first with the highest mean over validation sets (best)"""
 
     path: Meta[Path]
     """A transformers folder with its limits beside"""

@@ -10,6 +10,8 @@ from experimaestro import Config
 from xpm_ce.data.collection import Submit
 from xpm_ce.data.parts import Queries
 from xpm_ce.data.store import DocumentStore
+from xpm_ce.identity import HashCache
+from xpm_ce.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from xpm_ce.scorers.transformer import TransformerScorer
@@ -26,6 +28,15 @@ class Scorer(Config):
     def prepare(self, submit: Submit, *, store: DocumentStore, queries: Queries) -> "Scorer":
         """Fill in what identifies this scorer, while a study is planned; `store` and `queries` are its texts."""
         return self
+
+    @property
+    def untrained(self) -> "Scorer":
+        """The scorer before any training; another one where this one starts from a learner's checkpoint."""
+        return self
+
+    def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
+        """The tokenizer that it reads texts with, while a study is planned and after `prepare`."""
+        raise NotImplementedError(f"{type(self).__name__}.own_tokenizer")
 
     def build(self) -> "TransformerScorer":
         """The module, with its initial weights: the same at each call, whatever was drawn before."""

@@ -11,6 +11,7 @@ BACKBONES = {
     "hub": "xpm_ce.scorers.backbones.HubBackbone",
     "local": "xpm_ce.scorers.backbones.LocalBackbone",
     "package": "xpm_ce.scorers.backbones.PackageBackbone",
+    "published": "xpm_ce.scorers.backbones.PublishedBackbone",
 }
 """NAME of each backbone and where its class is"""
 

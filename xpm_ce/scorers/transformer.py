@@ -1,9 +1,12 @@
 """A transformers sequence classifier as a scorer of pairs: encoding, forward, saving.
 
-It is the unmodified transformers model. This module does not know how batches are made, nor what the scores are for.
+Families that have a packed forward are computed without padding, all others by the unmodified transformers model. This
+module does not know how batches are made, nor what the scores are for.
 """
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from xpm_ce import atomic
+from xpm_ce.engine.compute import TYPES, training_forward
 from xpm_ce.engine.dropout import DropoutKeys
-from xpm_ce.engine.padding import Batch
+from xpm_ce.engine.linears import laid_out, live
+from xpm_ce.engine.padding import packed, padded
+from xpm_ce.engine.precision import BF16, FP32, INT8
+from xpm_ce.errors import MachineError
 from xpm_ce.scorers.dropout import use_keyed_dropout
 from xpm_ce.scorers.folders import CONFIG
+from xpm_ce.scorers.packed.forward import packed_class
 from xpm_ce.scorers.weights import Loaded, quiet_transformers
 from xpm_ce.tokens.pairs import PairEncoder, PairLimits
+from xpm_ce.tokens.sequences import Sequences
 
 LIMITS = "xpm_ce.json"
 """File beside config.json that says how pairs were read in training"""
@@ -48,6 +57,24 @@ class TransformerScorer(nn.Module):
         for name in self.family.head:
             _compute_in_fp32(self.model.get_submodule(name))
         self._dropout: DropoutKeys | None = None
+        self._autocast = FP32
+        self._packed_class = packed_class(self.model)
+        self._packed: Any = None
+        self.computed: torch.dtype | None = None
+        """Type in which the last forward pass computed its first linear layer"""
+        first = next(module for module in self.model.modules() if isinstance(module, nn.Linear))
+        first.register_forward_hook(self._see)
+        self._compute_with(live, FP32)
+
+    @property
+    def pads(self) -> bool:
+        """Whether sequences are filled up to the longest that is computed with them."""
+        return self._packed is None
+
+    def without_packing(self) -> "TransformerScorer":
+        """Compute by the unmodified transformers model from now on: the reference."""
+        self._packed_class = self._packed = None
+        return self
 
     @property
     def padding_id(self) -> int:
@@ -59,25 +86,52 @@ class TransformerScorer(nn.Module):
         """How long a pair may be."""
         return self.encoder.limits
 
-    def to_bf16(self) -> "TransformerScorer":
-        """Turn all weights but the head's into bfloat16, for scoring; there is no way back."""
-        self.model.to(torch.bfloat16)
-        for name in self.family.head:
-            self.model.get_submodule(name).float()
+    def prepare_scoring(self, precision: str) -> "TransformerScorer":
+        """Lay weights out for scoring in a precision, where they are; there is no way back to training.
+
+        In bf16, all weights but the head's are turned into bfloat16. MachineError for int8 where the family has no
+        packed forward.
+        """
+        self.eval()
+        if precision == BF16:
+            self.model.to(torch.bfloat16)
+            for name in self.family.head:
+                self.model.get_submodule(name).float()
+        elif precision == INT8 and self._packed_class is None:
+            raise MachineError(
+                f"int8 is there for families that are computed without padding only, not for {self.family.model_type}",
+                remedy="Use fp32 or bf16.",
+            )
+        self._compute_with(functools.partial(laid_out, precision=precision), precision)
         return self
 
-    def prepare_training(self) -> "TransformerScorer":
+    def prepare_training(self, precision: str = FP32) -> "TransformerScorer":
         """Let dropout be active from now on, by the keys that each forward pass is given."""
         self._dropout = use_keyed_dropout(self.model)
+        self._autocast = precision
+        self._compute_with(live, precision)
         return self.train()
 
-    def forward(self, batch: Batch, dropout_keys: Tensor | None = None) -> Tensor:
+    def _compute_with(self, make: Callable[..., Any], precision: str) -> None:
+        if self._packed_class is not None:
+            self._packed = self._packed_class(self.model, make, compute=TYPES[precision])
+
+    def forward(self, sequences: Sequences, dropout_keys: Tensor | None = None) -> Tensor:
         """Scores fp32 `[sequences]`; in training, `dropout_keys` int32 `[sequences]` say what is dropped."""
         if self._dropout is not None:
             self._dropout.begin(dropout_keys)
+        device = next(self.model.parameters()).device
+        if self._packed is not None:
+            scores, self.computed = self._packed(packed(sequences).to(device))
+            return scores
+        batch = padded(sequences, padding_id=self.padding_id).to(device)
         types = {} if batch.token_types is None else {TOKEN_TYPES: batch.token_types}
-        output = self.model(input_ids=batch.ids, attention_mask=batch.mask, **types)
+        with training_forward(self._autocast, device):
+            output = self.model(input_ids=batch.ids, attention_mask=batch.mask, **types)
         return output.logits[:, 0].float()
+
+    def _see(self, module: nn.Module, inputs: object, output: Tensor) -> None:
+        self.computed = output.dtype
 
     def save(self, folder: Path, *, description: dict[str, Any] | None = None) -> None:
         """Write a transformers folder, complete or absent, that scores the same in any library.

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from xpm_ce.errors import DataError
 from xpm_ce.scorers.families import Family, family
 from xpm_ce.scorers.folders import CONFIG
+from xpm_ce.tokens.casing import tokenizer_of
 
 if TYPE_CHECKING:
     from xpm_ce.scorers.backbones import Architecture
@@ -43,10 +44,11 @@ class Loaded(NamedTuple):
         return any(name.startswith(self.family.head) for name in self.new_weights)
 
 
-def load_folder(folder: Path, *, head_seed: int) -> Loaded:
+def load_folder(folder: Path, *, head_seed: int, lower_case: bool | None = None) -> Loaded:
     """Model and tokenizer of a transformers folder; missing weights of the head are drawn under `head_seed`.
 
-    DataError where the folder has another number of outputs than one, or lacks weights outside of the head.
+    `lower_case` overrules what the tokenizer's files say of it. DataError where the folder has another number of
+    outputs than one, or lacks weights outside of the head.
     """
     row = family(_model_type(folder), where=str(folder))
     with drawing(head_seed), quiet_transformers():
@@ -58,7 +60,7 @@ def load_folder(folder: Path, *, head_seed: int) -> Loaded:
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = tokenizer_of(folder, lower_case=lower_case)
     mismatched = sorted(str(each[0] if isinstance(each, tuple) else each) for each in report["mismatched_keys"])
     if mismatched:
         raise DataError(

@@ -12,25 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpm_ce.errors import ConfigurationError
+from xpm_ce.tokens.sequences import Ragged, Sequences, positions, starts_of
 
 CACHED_TOKENS = 1 << 24
 """Tokens of texts that are kept for the next time: 64 MiB of ids"""
-
-
-class EncodedPair(NamedTuple):
-    """One sequence of a cross-encoder."""
-
-    ids: np.ndarray
-    """Token ids, specials included, int32 `[tokens]`"""
-
-    token_types: np.ndarray | None
-    """0 for the query's part and 1 for the document's, say, int32 `[tokens]`; None where the model has none"""
-
-    query_truncated: bool
-    """Whether the query was longer than its limit"""
-
-    document_truncated: bool
-    """Whether the document was cut to fit"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +54,7 @@ class PairEncoder:
 
     def __init__(self, tokenizer: Any, limits: PairLimits, *, usable_positions: int, token_types: bool):
         self.limits = limits
-        self._backend = _backend(tokenizer)
+        self._backend = fast_backend(tokenizer)
         self._template = _template(self._backend)
         self._token_types = token_types
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
@@ -95,27 +80,47 @@ class PairEncoder:
                 remedy="Raise max_length or lower max_query_length (1 or more).",
             )
 
-    def encode(self, queries: Sequence[str], documents: Sequence[str]) -> list[EncodedPair]:
+    def encode(self, queries: Sequence[str], documents: Sequence[str]) -> Sequences:
         """Pairs `(queries[i], documents[i])`, in order."""
         texts = self._tokenised({*queries, *documents})
-        return [self._pair(texts[q], texts[d]) for q, d in zip(queries, documents, strict=True)]
+        return self.join(Ragged.of([texts[each] for each in queries]), Ragged.of([texts[each] for each in documents]))
 
-    def _pair(self, query: np.ndarray, document: np.ndarray) -> EncodedPair:
-        kept_query = query[: self.limits.max_query_length]
-        kept_document = document[: self.limits.max_length - self.specials - len(kept_query)]
-        before, between, after, types = self._template
-        ids = np.concatenate((before, kept_query, between, kept_document, after))
-        token_types = None
-        if self._token_types:
-            parts = (
-                types[0],
-                np.full(len(kept_query), types[1], np.int32),
-                types[2],
-                np.full(len(kept_document), types[3], np.int32),
-                types[4],
-            )
-            token_types = np.concatenate(parts)
-        return EncodedPair(ids, token_types, len(kept_query) < len(query), len(kept_document) < len(document))
+    def tokens(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Ids of each text without special tokens, int32 `[tokens]` each."""
+        found = self._tokenised(set(texts))
+        return [found[text] for text in texts]
+
+    def join(self, queries: Ragged, documents: Ragged) -> Sequences:
+        """Pairs of texts that are tokens already, in order."""
+        limits, template = self.limits, self._template
+        kept_query = np.minimum(queries.lengths, limits.max_query_length)
+        kept_document = np.minimum(documents.lengths, limits.max_length - self.specials - kept_query)
+        lengths = kept_query + kept_document + self.specials
+        starts = starts_of(lengths)
+        query_at = starts + len(template.before)
+        document_at = query_at + kept_query + len(template.between)
+        ids = np.empty(int(lengths.sum()), np.int32)
+        for at, specials in (
+            (starts, template.before),
+            (query_at + kept_query, template.between),
+            (document_at + kept_document, template.after),
+        ):
+            for place, special in enumerate(specials):
+                ids[at + place] = special
+        for at, texts, kept in ((query_at, queries, kept_query), (document_at, documents, kept_document)):
+            ids[positions(at, kept)] = texts.values[positions(texts.starts, kept)]
+        types = self._types(kept_query, kept_document) if self._token_types else None
+        cut = (kept_query < queries.lengths, kept_document < documents.lengths)
+        return Sequences(ids, lengths, types, *cut)
+
+    def _types(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
+        """Token types of pairs whose parts have these lengths, int32 `[tokens]`."""
+        before, query, between, document, after = self._template.types
+        values = np.array([*before, query, *between, document, *after], np.int32)
+        lengths = np.ones((len(queries), len(values)), np.int64)
+        lengths[:, len(before)] = queries
+        lengths[:, len(before) + 1 + len(between)] = documents
+        return np.repeat(np.tile(values, len(queries)), lengths.ravel())
 
     def _tokenised(self, texts: set[str]) -> dict[str, np.ndarray]:
         """Ids of each text without special tokens; those met lately are not tokenised again."""
@@ -142,10 +147,11 @@ class PairEncoder:
 
 def special_tokens(tokenizer: Any) -> int:
     """Special tokens that a tokenizer puts around a pair."""
-    return _template(_backend(tokenizer)).specials
+    return _template(fast_backend(tokenizer)).specials
 
 
-def _backend(tokenizer: Any) -> Any:
+def fast_backend(tokenizer: Any) -> Any:
+    """The tokenizers-library object behind a transformers tokenizer; ConfigurationError where it cannot be used."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ConfigurationError(

@@ -4,26 +4,32 @@ This module does not know which backbone reads the tokens; `train_wordpiece.py` 
 """
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
-from experimaestro import Config, Constant, Meta, Param, PathGenerator, field
+from experimaestro import Constant, Meta, Param, PathGenerator, field
 
 from xpm_ce.data.parts import Queries
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.jobs import Job
+from xpm_ce.tokens.tokenizer import Tokenizer
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """First entries of every vocabulary, in this order"""
 
 
-class TokenizerFolder(Config):
+class TokenizerFolder(Tokenizer):
     """A tokenizer on disk, loadable by `transformers.AutoTokenizer`; identified by the task that trained it."""
 
     __xpmid__ = "xpm_ce.tokens.tokenizer_folder"
 
     path: Meta[Path]
     """Folder with tokenizer.json and tokenizer_config.json"""
+
+    def load(self) -> Any:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.path, local_files_only=True)
 
 
 class TrainWordPiece(Job):

@@ -1,0 +1,192 @@
+"""The libraries that we are compared with, as their users run them: sentence-transformers and xpmir.
+
+This module does not know our engine; models come from folders that all three load.
+"""
+
+import threading
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+TRAINER_NEEDS = ("sentence-transformers", "accelerate", "datasets")
+BATCH = 32
+"""Pairs of a batch: the default of CrossEncoder.predict"""
+
+
+def missing(packages: Sequence[str]) -> list[str]:
+    """Those of some packages that are not installed."""
+    absent = []
+    for name in packages:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            absent.append(name)
+    return absent
+
+
+class TrainingTriple(NamedTuple):
+    """What MarginMSE learns from."""
+
+    query: str
+    positive: str
+    negative: str
+    margin: float
+    """By how much the teacher scores the positive higher"""
+
+
+class SentenceTransformersTrainer:
+    """sentence-transformers' own CrossEncoderTrainer with its MarginMSELoss, stopped after each step.
+
+    Its loop runs in a thread of its own that only goes on while `step` waits for it: one step is all that the loop
+    does from the end of an optimiser step to the end of the next.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        triples: Sequence[TrainingTriple],
+        *,
+        queries_per_step: int,
+        learning_rate: float,
+        warmup_steps: int,
+        bf16: bool,
+        device: torch.device,
+        threads: int,
+        attention: str = "sdpa",
+    ):
+        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._ending, self._error, self._threads = False, None, threads
+        self.trainer = self._trainer(folder, triples, queries_per_step, learning_rate, warmup_steps, bf16, device, attention)
+        self.computed: torch.dtype | None = None
+        """Type in which its last forward pass computed its first linear layer"""
+        first = next(each for each in self.trainer.model.modules() if isinstance(each, torch.nn.Linear))
+        first.register_forward_hook(self._see)
+        self._thread = threading.Thread(target=self._train, daemon=True)
+        self._thread.start()
+
+    def _trainer(
+        self,
+        folder: Path,
+        triples: Sequence[TrainingTriple],
+        queries: int,
+        learning_rate: float,
+        warmup_steps: int,
+        bf16: bool,
+        device: torch.device,
+        attention: str,
+    ) -> Any:
+        from datasets import Dataset
+        from sentence_transformers.base.sampler import DefaultBatchSampler
+        from sentence_transformers.cross_encoder import CrossEncoder, CrossEncoderTrainer, CrossEncoderTrainingArguments
+        from sentence_transformers.cross_encoder.losses import MarginMSELoss
+        from torch.utils.data import SequentialSampler
+        from transformers import TrainerCallback
+
+        pauses = self
+
+        class Pause(TrainerCallback):
+            """Gives the turn away after each step."""
+
+            def on_step_end(self, args: Any, state: Any, control: Any, **named: Any) -> Any:
+                pauses._give_turn()
+                if pauses._ending:
+                    control.should_training_stop = True
+                return control
+
+        def in_order(dataset: Any, batch_size: int, drop_last: bool, **named: Any) -> DefaultBatchSampler:
+            named.pop("generator", None)
+            return DefaultBatchSampler(SequentialSampler(dataset), batch_size=batch_size, drop_last=drop_last)
+
+        model = CrossEncoder(str(folder), device=str(device), model_kwargs={"attn_implementation": attention})
+        arguments = CrossEncoderTrainingArguments(
+            output_dir=str(folder.parent / "sentence-transformers"),
+            max_steps=len(triples) // queries,
+            per_device_train_batch_size=queries,
+            learning_rate=learning_rate,
+            warmup_steps=warmup_steps,
+            weight_decay=0.0,
+            max_grad_norm=1.0,
+            optim="adamw_torch_fused",
+            bf16=bf16,
+            use_cpu=device.type == "cpu",
+            batch_sampler=in_order,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            seed=0,
+        )
+        columns = {name: [getattr(each, name) for each in triples] for name in ("query", "positive", "negative")}
+        dataset = Dataset.from_dict({**columns, "label": [each.margin for each in triples]})
+        return CrossEncoderTrainer(
+            model=model, args=arguments, train_dataset=dataset, loss=MarginMSELoss(model), callbacks=[Pause()]
+        )
+
+    def _train(self) -> None:
+        self._go.acquire()
+        # how many threads compute is a setting of each thread that calls
+        torch.set_num_threads(self._threads)
+        try:
+            if not self._ending:
+                self.trainer.train()
+        except BaseException as error:  # given to whoever waits for the step
+            self._error = error
+        self._done.release()
+
+    def _give_turn(self) -> None:
+        self._done.release()
+        self._go.acquire()
+
+    def step(self, _round: int = 0) -> None:
+        """One step of its loop."""
+        self._go.release()
+        self._done.acquire()
+        if self._error is not None:
+            raise self._error
+
+    def end(self) -> None:
+        """Let its loop end."""
+        self._ending = True
+        self._go.release()
+        self._thread.join()
+
+    def _see(self, module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+        self.computed = output.dtype
+
+
+class SentenceTransformersScorer:
+    """CrossEncoder.predict of sentence-transformers, with its own batches."""
+
+    def __init__(self, folder: Path, *, dtype: torch.dtype, device: torch.device, attention: str = "sdpa"):
+        from sentence_transformers import CrossEncoder
+
+        self._model = CrossEncoder(
+            str(folder), device=str(device), model_kwargs={"dtype": dtype, "attn_implementation": attention}
+        )
+
+    def scores(self, query: str, documents: Sequence[str]) -> np.ndarray:
+        """Scores of a query's documents, fp32 `[documents]`."""
+        return self._model.predict([(query, each) for each in documents], batch_size=BATCH, show_progress_bar=False)
+
+
+class XpmirScorer:
+    """xpmir's cross-scorer, called as its TwoStageRetriever calls it: batches of 32 in the first stage's order."""
+
+    def __init__(self, folder: Path, *, max_length: int, max_query_length: int):
+        from xpmir.neural.huggingface import hf_cross_scorer
+
+        config, tasks = hf_cross_scorer(
+            str(folder), max_length=max_length, max_query_length=max_query_length, max_doc_length=max_length,
+            pref_attn_implementation="sdpa",
+        )  # fmt: skip
+        self._scorer = config.instance()
+        for task in tasks:
+            task.instance().execute()
+
+    def scores(self, query: str, documents: Sequence[str]) -> np.ndarray:
+        """Scores of a query's documents, fp32 `[documents]`."""
+        raise NotImplementedError

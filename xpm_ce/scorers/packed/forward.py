@@ -1,0 +1,72 @@
+"""Forward passes without padding, by family of encoders: each computes what the transformers model computes.
+
+A family that has none is computed by its transformers model, padded. This module does not know how packs are made.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from xpm_ce.engine.dropout import KeyedDropout, PackDropout
+from xpm_ce.engine.linears import Linear
+from xpm_ce.engine.padding import Pack
+
+MakeLinear = Callable[..., Linear]
+"""`make(modules, activation)`: linear layers that read the same input, as one"""
+
+
+class PackedForward(Protocol):
+    """A network whose linear layers were made by one function, in one type."""
+
+    def __call__(self, pack: Pack) -> tuple[Tensor, torch.dtype]:
+        """Scores fp32 `[sequences]`, and the type of the hidden states that they come from."""
+
+
+FAMILIES = {
+    "bert": "xpm_ce.scorers.packed.bert.PackedBert",
+    "electra": "xpm_ce.scorers.packed.bert.PackedBert",
+    "roberta": "xpm_ce.scorers.packed.bert.PackedBert",
+    "xlm-roberta": "xpm_ce.scorers.packed.bert.PackedBert",
+    "modernbert": "xpm_ce.scorers.packed.modernbert.PackedModernBert",
+}
+"""Where the packed forward of a `model_type` is"""
+
+
+def packed_class(model: Any) -> Any:
+    """The class of packed forwards that computes a transformers model; None where there is none for it."""
+    path = FAMILIES.get(model.config.model_type)
+    if path is None:
+        return None
+    module, _, name = path.rpartition(".")
+    found = getattr(importlib.import_module(module), name)
+    return found if found.computes(model) else None
+
+
+def drops(module: nn.Module) -> PackDropout | None:
+    """What a dropout module drops in a pack; None where it drops nothing."""
+    return module.in_pack() if isinstance(module, KeyedDropout) else None
+
+
+def drop_tokens(module: nn.Module, values: Tensor, pack: Pack, *, first_only: bool = False) -> Tensor:
+    """`values` `[tokens, columns]` through a dropout module; `[sequences, columns]` with `first_only`."""
+    dropout = drops(module)
+    if dropout is None:
+        return values
+    return dropout.drop_first(values) if first_only else dropout.drop_tokens(values, pack.sequences, pack.positions)
+
+
+def dropped_probabilities(module: nn.Module, probability: float) -> PackDropout | None:
+    """What an attention module drops of the weights of a mean; None where it drops nothing."""
+    place = getattr(module, "dropout_place", None)
+    if place is None or not module.training or probability == 0:
+        return None
+    return place.in_pack(probability)
+
+
+def normed(module: nn.LayerNorm, values: Tensor) -> Tensor:
+    """Layer normalisation in the type of `values`, whatever the type of its weights."""
+    weight, bias = (None if each is None else each.to(values.dtype) for each in (module.weight, module.bias))
+    return torch.nn.functional.layer_norm(values, module.normalized_shape, weight, bias, module.eps)
