@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test lint install clean
+.PHONY: quickstart test lint mutants install clean
 
 install: $(READY)
 
@@ -26,6 +26,10 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Small breakages of the package, each of which must turn a named test red (minutes).
+mutants: install
+	$(BIN)/python tests/mutants.py
 
 clean:
 	rm -rf $(VENV) workspace

@@ -4,7 +4,11 @@ Each round lets every system do the same work once, beginning with another one e
 does falls on all of them. This module does not know what the systems do.
 """
 
+import contextlib
+import ctypes
+import gc
 import json
+import logging
 import os
 import statistics
 import time
@@ -15,11 +19,16 @@ from typing import NamedTuple
 
 import click
 import torch
+from transformers.utils import logging as transformers_logging
 
 from xpm_ce.engine.precision import capabilities
 from xpm_ce.jobs import processor
 
 SHOWN_PACKAGES = ("torch", "transformers", "tokenizers", "sentence-transformers", "accelerate", "experimaestro-ir")
+MALLOC_ARENAS = -8
+"""M_ARENA_MAX of glibc's malloc.h"""
+RESET_PEAK = Path("/proc/self/clear_refs")
+"""Where Linux is told to count the most resident memory anew"""
 
 
 class Spent(NamedTuple):
@@ -65,11 +74,19 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def use_threads(threads: int) -> None:
-    """Compute with so many threads, tokenizers included; to be called before anything is tokenised."""
+def begin(threads: int) -> None:
+    """Compute with so many threads, tokenizers included, and keep what libraries say of their progress out of sight.
+
+    To be called before anything is tokenised.
+    """
     os.environ["RAYON_NUM_THREADS"] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
     torch.set_num_threads(threads)
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    logging.disable(logging.WARNING)
+    # all threads take memory from one heap: what one system frees the next can have, at no cost
+    _libc("mallopt", MALLOC_ARENAS, 1)
 
 
 def ratio(slower: Spent | None, faster: Spent | None, clock: str) -> float | None:
@@ -119,23 +136,61 @@ def say(line: str = "") -> None:
     click.echo(line)
 
 
-def resident_mib() -> float:
-    """Memory of this process that is resident now, in MiB."""
-    return _status("VmRSS")
+class Memory:
+    """What a block of code takes beside what was there before it; what was free before it is given back first."""
+
+    def __init__(self, device: torch.device):
+        self._device = device
+        self.before = self.peak = 0.0
+
+    def __enter__(self) -> "Memory":
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self.before = torch.cuda.memory_allocated(self._device) / 2**20
+        else:
+            _libc("malloc_trim", 0)
+            RESET_PEAK.write_text("5")
+            self.before = _status("VmRSS")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._device.type == "cuda":
+            self.peak = torch.cuda.max_memory_allocated(self._device) / 2**20
+        else:
+            self.peak = _status("VmHWM")
+
+    @property
+    def taken(self) -> float:
+        """MiB: the most that was in use within the block, less what was before it."""
+        return self.peak - self.before
 
 
-def peak_mib() -> float:
-    """The most memory of this process that was resident since `forget_peak`, in MiB."""
-    return _status("VmHWM")
-
-
-def forget_peak() -> None:
-    """Let the peak begin at what is resident now (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5")
+def memory_of_each(
+    systems: Mapping[str, Callable[[int], object]], number: int, *, device: torch.device
+) -> dict[str, float]:
+    """MiB that each system takes for the work of a round; empty where the operating system does not say."""
+    if device.type == "cpu" and not RESET_PEAK.exists():
+        return {}
+    taken = {}
+    for name, system in systems.items():
+        with Memory(device) as memory:
+            system(number)
+        taken[name] = memory.taken
+    return taken
 
 
 def _status(name: str) -> float:
+    """A line of /proc/self/status in MiB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) / 1024
     raise OSError(f"/proc/self/status has no {name}")
+
+
+def _libc(function: str, *arguments: int) -> None:
+    """Call the C library, where it has such a function."""
+    with contextlib.suppress(OSError, AttributeError):
+        getattr(ctypes.CDLL(None), function)(*arguments)

@@ -7,10 +7,13 @@ import threading
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from sentence_transformers.cross_encoder import CrossEncoderTrainer
 
 TRAINER_NEEDS = ("sentence-transformers", "accelerate", "datasets")
 BATCH = 32
@@ -38,6 +41,28 @@ class TrainingTriple(NamedTuple):
     """By how much the teacher scores the positive higher"""
 
 
+class TrainerSettings(NamedTuple):
+    """How sentence-transformers trains; the loss, fused AdamW and its clipping at norm 1 are always the same."""
+
+    queries_per_step: int
+    """Triples of a batch"""
+
+    learning_rate: float
+    """The highest, after warm-up"""
+
+    warmup_steps: int
+    """Steps before it"""
+
+    device: torch.device
+    """Where"""
+
+    threads: int
+    """Threads of the processor"""
+
+    attention: str = "sdpa"
+    """transformers' name of an attention function"""
+
+
 class SentenceTransformersTrainer:
     """sentence-transformers' own CrossEncoderTrainer with its MarginMSELoss, stopped after each step.
 
@@ -45,46 +70,28 @@ class SentenceTransformersTrainer:
     does from the end of an optimiser step to the end of the next.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        triples: Sequence[TrainingTriple],
-        *,
-        queries_per_step: int,
-        learning_rate: float,
-        warmup_steps: int,
-        bf16: bool,
-        device: torch.device,
-        threads: int,
-        attention: str = "sdpa",
-    ):
+    def __init__(self, folder: Path, triples: Sequence[TrainingTriple], settings: TrainerSettings, *, bf16: bool):
         self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
-        self._ending, self._error, self._threads = False, None, threads
-        self.trainer = self._trainer(folder, triples, queries_per_step, learning_rate, warmup_steps, bf16, device, attention)
+        self._ending, self._threads = False, settings.threads
+        self._error: BaseException | None = None
         self.computed: torch.dtype | None = None
         """Type in which its last forward pass computed its first linear layer"""
-        first = next(each for each in self.trainer.model.modules() if isinstance(each, torch.nn.Linear))
+        self._last_loss = torch.tensor(torch.nan)
+        self._trainer = self._made(folder, triples, settings, bf16)
+        first = next(each for each in self._trainer.model.modules() if isinstance(each, torch.nn.Linear))
         first.register_forward_hook(self._see)
         self._thread = threading.Thread(target=self._train, daemon=True)
         self._thread.start()
 
-    def _trainer(
-        self,
-        folder: Path,
-        triples: Sequence[TrainingTriple],
-        queries: int,
-        learning_rate: float,
-        warmup_steps: int,
-        bf16: bool,
-        device: torch.device,
-        attention: str,
-    ) -> Any:
+    def _made(
+        self, folder: Path, triples: Sequence[TrainingTriple], settings: TrainerSettings, bf16: bool
+    ) -> "CrossEncoderTrainer":
         from datasets import Dataset
         from sentence_transformers.base.sampler import DefaultBatchSampler
         from sentence_transformers.cross_encoder import CrossEncoder, CrossEncoderTrainer, CrossEncoderTrainingArguments
         from sentence_transformers.cross_encoder.losses import MarginMSELoss
         from torch.utils.data import SequentialSampler
-        from transformers import TrainerCallback
+        from transformers import PrinterCallback, TrainerCallback
 
         pauses = self
 
@@ -98,33 +105,36 @@ class SentenceTransformersTrainer:
                 return control
 
         def in_order(dataset: Any, batch_size: int, drop_last: bool, **named: Any) -> DefaultBatchSampler:
-            named.pop("generator", None)
             return DefaultBatchSampler(SequentialSampler(dataset), batch_size=batch_size, drop_last=drop_last)
 
-        model = CrossEncoder(str(folder), device=str(device), model_kwargs={"attn_implementation": attention})
+        attention = {"attn_implementation": settings.attention}
+        model = CrossEncoder(str(folder), device=str(settings.device), model_kwargs=attention)
         arguments = CrossEncoderTrainingArguments(
             output_dir=str(folder.parent / "sentence-transformers"),
-            max_steps=len(triples) // queries,
-            per_device_train_batch_size=queries,
-            learning_rate=learning_rate,
-            warmup_steps=warmup_steps,
+            max_steps=len(triples) // settings.queries_per_step,
+            per_device_train_batch_size=settings.queries_per_step,
+            learning_rate=settings.learning_rate,
+            warmup_steps=settings.warmup_steps,
             weight_decay=0.0,
             max_grad_norm=1.0,
             optim="adamw_torch_fused",
             bf16=bf16,
-            use_cpu=device.type == "cpu",
+            use_cpu=settings.device.type == "cpu",
             batch_sampler=in_order,
             save_strategy="no",
             logging_strategy="no",
             report_to="none",
             disable_tqdm=True,
-            seed=0,
         )
         columns = {name: [getattr(each, name) for each in triples] for name in ("query", "positive", "negative")}
         dataset = Dataset.from_dict({**columns, "label": [each.margin for each in triples]})
-        return CrossEncoderTrainer(
-            model=model, args=arguments, train_dataset=dataset, loss=MarginMSELoss(model), callbacks=[Pause()]
+        loss = MarginMSELoss(model)
+        loss.register_forward_hook(self._see_loss)
+        trainer = CrossEncoderTrainer(
+            model=model, args=arguments, train_dataset=dataset, loss=loss, callbacks=[Pause()]
         )
+        trainer.remove_callback(PrinterCallback)
+        return trainer
 
     def _train(self) -> None:
         self._go.acquire()
@@ -132,7 +142,7 @@ class SentenceTransformersTrainer:
         torch.set_num_threads(self._threads)
         try:
             if not self._ending:
-                self.trainer.train()
+                self._trainer.train()
         except BaseException as error:  # given to whoever waits for the step
             self._error = error
         self._done.release()
@@ -153,6 +163,14 @@ class SentenceTransformersTrainer:
         self._ending = True
         self._go.release()
         self._thread.join()
+
+    @property
+    def loss(self) -> float:
+        """The loss of the last step."""
+        return float(self._last_loss)
+
+    def _see_loss(self, module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+        self._last_loss = output.detach()
 
     def _see(self, module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
         self.computed = output.dtype
@@ -177,16 +195,28 @@ class XpmirScorer:
     """xpmir's cross-scorer, called as its TwoStageRetriever calls it: batches of 32 in the first stage's order."""
 
     def __init__(self, folder: Path, *, max_length: int, max_query_length: int):
+        from experimaestro import ObjectStore
         from xpmir.neural.huggingface import hf_cross_scorer
 
         config, tasks = hf_cross_scorer(
             str(folder), max_length=max_length, max_query_length=max_query_length, max_doc_length=max_length,
             pref_attn_implementation="sdpa",
         )  # fmt: skip
-        self._scorer = config.instance()
+        objects = ObjectStore()
+        self._scorer = config.instance(objects=objects)
         for task in tasks:
-            task.instance().execute()
+            task.instance(objects=objects).execute()
+        self._scorer.initialize()
+        self._scorer.eval()
 
+    @torch.no_grad()
     def scores(self, query: str, documents: Sequence[str]) -> np.ndarray:
         """Scores of a query's documents, fp32 `[documents]`."""
-        raise NotImplementedError
+        from xpmir.letor.records import PointwiseItems
+
+        parts = []
+        for first in range(0, len(documents), BATCH):
+            batch = documents[first : first + BATCH]
+            items = PointwiseItems.from_texts([query] * len(batch), list(batch))
+            parts.append(self._scorer(items, tokenized=None).cpu().float().numpy()[:, 0])
+        return np.concatenate(parts)

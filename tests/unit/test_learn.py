@@ -32,6 +32,8 @@ from xpm_ce.errors import ConfigurationError, DataError, MachineError
 from xpm_ce.learn.curve import CurveFile, CurvePoint
 from xpm_ce.learn.learner import Learner
 from xpm_ce.learn.loop import Training, train
+from xpm_ce.learn.optimisation import Optimisation
+from xpm_ce.learn.schedules import SCHEDULES, Course
 from xpm_ce.learn.step import gradient
 from xpm_ce.losses.bce import Bce
 from xpm_ce.losses.infonce import InfoNCE
@@ -103,6 +105,22 @@ def test_biases_and_norms_do_not_decay(world, tmp_path):
     for name, weight in weights(task).items():
         factor = 0.95 if weight.ndim > 1 else 1.0
         torch.testing.assert_close(weight, before[name] * factor, msg=name)
+
+
+def test_a_gradient_is_scaled_down_to_one_norm_over_all_weights():
+    weights = [torch.nn.Parameter(torch.zeros(2, 2)), torch.nn.Parameter(torch.zeros(3))]
+    course = {"schedule": SCHEDULES["constant"], "course": Course(1)}
+    optimisation = Optimisation(weights, learning_rate=1.0, weight_decay=0.0, max_gradient_norm=2.0, **course)
+    for weight, value in zip(weights, (3.0, 4.0), strict=True):
+        weight.grad = torch.full_like(weight, value)
+    assert optimisation.gradient_norm() == pytest.approx(math.sqrt(4 * 9 + 3 * 16))
+    norms = [float(weight.grad.norm()) for weight in weights]
+    assert math.hypot(*norms) == pytest.approx(2.0)
+    assert norms[0] / norms[1] == pytest.approx(6 / math.sqrt(48))
+    for weight in weights:
+        weight.grad = torch.full_like(weight, 0.1)
+    optimisation.gradient_norm()
+    assert all(float(weight.grad.flatten()[0]) == pytest.approx(0.1) for weight in weights)
 
 
 class Nothing(Loss):

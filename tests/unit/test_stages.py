@@ -114,4 +114,3 @@ def test_a_started_scorer_has_the_weights_and_the_limits_of_the_checkpoint_and_c
     assert not np.array_equal(expected, LoadedModel(origin.instance().build()).predict(pairs))
     scorer.prepare_training()
     assert all(weights.requires_grad for weights in scorer.parameters())
-

@@ -133,7 +133,6 @@ def test_a_loss_that_needs_no_teacher_can_do_without_and_waits_for_none(tmp_path
         ({"cross_fitted": {"fold": 2}}, "unknown key training_set.teacher.cross_fitted.fold", "cross_fitted.folds?"),
         ({"cross_fitted": {"folds": 2}}, "training_set.teacher.cross_fitted.learner is missing", "how teachers are"),
         ({"cross_fitted": {"folds": 1, "learner": LEARNER}}, "folds is 1", "Give 2 or more"),
-        ({"cross_fitted": {"precision": "fp4", "learner": LEARNER}}, "fp4", "fp32"),
         ({"cross_fitted": {"learner": {**LEARNER, "step": 3}}}, "learner.step", "learner.steps?"),
         ({"cross_fitted": {"learner": {**LEARNER, "loss": "margin_mse"}}}, "needs teacher scores", "infonce"),
         ({"cross_fitted": {"training_set": {"type": "run"}, "learner": LEARNER}}, "training set of a teacher", "mined"),

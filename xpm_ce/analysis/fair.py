@@ -1,15 +1,14 @@
 """What two learners differ in besides the factor under study, from the files of their jobs.
 
-What was configured is compared field by field, what was really seen and spent by the ledgers. A field that follows from
-another one is grouped with it. This module does not know whether a difference matters.
+This module does not know how differences are found.
 """
 
 import dataclasses
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from xpm_ce.analysis.differences import Difference, configured_differences, group, ledger_differences
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.parameters import Given, read_parameters
 from xpm_ce.workspace import JobFolder, Workspace, read_json
@@ -18,83 +17,11 @@ LEARNER, LEARN = "xpm_ce.learn.learner", "learn"
 """The task of a learner, and its kind in plan.json"""
 LEDGER = "ledger.json"
 
-FOLLOWS = {
-    "tokens.tokenizer": ("scorer",),
-    "training_set.supervision": ("training_set.teacher",),
-    "ledger.steps": ("steps",),
-    "ledger.queries": ("ledger.queries_per_step", "steps", "ledger.steps"),
-    "ledger.epochs": ("ledger.queries_per_step", "steps", "ledger.steps", "training_set"),
-    "ledger.documents": ("ledger.documents_per_step", "steps", "ledger.steps"),
-    "ledger.tokens": ("ledger.documents_per_step", "steps", "ledger.steps", "scorer.max_length"),
-    "ledger.squared_tokens": ("ledger.tokens", "ledger.documents_per_step", "steps", "scorer.max_length"),
-    "ledger.rectangle_tokens": ("ledger.tokens",),
-    "ledger.padded_tokens": ("ledger.tokens",),
-    "ledger.recomputed_tokens": ("ledger.tokens",),
-    "ledger.padding_avoided": ("ledger.tokens", "ledger.rectangle_tokens"),
-    "ledger.training_queries": ("training_set",),
-    "ledger.skipped_queries": ("sampler", "training_set"),
-    "ledger.pairs_truncated": ("ledger.truncation_rate", "ledger.documents"),
-    "ledger.queries_truncated": ("ledger.query_truncation_rate", "ledger.documents"),
-    "ledger.documents_truncated": ("ledger.document_truncation_rate", "ledger.documents"),
-    "ledger.max_length": ("scorer.max_length",),
-    "ledger.max_query_length": ("scorer.max_query_length",),
-    "ledger.parameters": ("scorer",),
-    "ledger.initial_head": ("scorer",),
-    "ledger.new_weights": ("scorer",),
-    "ledger.teacher": ("loss", "training_set"),
-    "ledger.precision": ("precision",),
-    "ledger.precision_used": ("precision",),
-    "ledger.device": ("device",),
-    "ledger.tokens_per_batch": ("tokens_per_batch",),
-    "ledger.environment.threads": ("ledger.threads",),
-}
-"""Fields that follow, they and what is below them, from another one where that differs: the first such is the cause"""
-
 COST = (
     "seconds", "examples_per_second", "gflops", "matmul_peak_gflops", "share_of_peak", "peak_memory_mib", "last_loss",
     "resumptions",
 )  # fmt: skip
 """Fields of a ledger in which any two trainings differ: they are shown apart"""
-NOT_COMPARED = ("schema", "negatives", "seeds", "executions", "checkpoint")
-"""Fields of a ledger that say again what is configured, or what differs by what a learner is"""
-
-ABSENT = "–"
-SHOWN_CHARACTERS = 34
-"""Width of a value in the text; the JSON form has it whole"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """A field that differs, with those that follow from it; a field that one side lacks is None there."""
-
-    field: str
-    a: Any
-    b: Any
-    follows: tuple["Difference", ...] = ()
-
-    @property
-    def relative(self) -> float | None:
-        """How much more B has than A, as a share of A; None where they are not numbers, or A is 0."""
-        if any(isinstance(each, bool) or not isinstance(each, int | float) for each in (self.a, self.b)) or not self.a:
-            return None
-        return (self.b - self.a) / abs(self.a)
-
-    def under(self, prefix: str) -> bool:
-        """Whether it is a field, or below it."""
-        return self.field == prefix or self.field.startswith(f"{prefix}.")
-
-    def lines(self, indent: str = "  ") -> list[str]:
-        """As text: name, both values, how much more."""
-        more = "" if self.relative is None else f"{100 * self.relative:+.3g} %"
-        values = " ".join(f"{_shown(each):<{SHOWN_CHARACTERS}}" for each in (self.a, self.b))
-        own = f"{indent + self.field:<40} {values} {more}"
-        return [own.rstrip(), *(line for each in self.follows for line in each.lines(indent + "  "))]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "field": self.field, "a": self.a, "b": self.b, "relative": self.relative,
-            "follows": [each.as_json() for each in self.follows],
-        }  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,9 +90,8 @@ def compare_fairly(workspace: Workspace, a: str, b: str, *, factor: str | None =
     `factor` is a field of a learner (loss, scorer.backbone) or an axis of the plan; by default every axis on which they
     stand apart. ConfigurationError where a learner is not found, or was never started.
     """
-    plan = workspace.read_plan(workspace.experiments()[0]) if workspace.experiments() else {"jobs": []}
-    first = _learner(workspace, plan, a, near={})
-    second = _learner(workspace, plan, b, near=first.coordinates)
+    first = _learner(workspace, a, near={})
+    second = _learner(workspace, b, near=first.coordinates)
     axes = [axis for axis, value in first.coordinates.items() if second.coordinates.get(axis) != value]
     factors = (factor.removeprefix("learner."),) if factor is not None else tuple(axes)
     fields = {name: _place(name, first.given, second.given) for name in factors}
@@ -185,79 +111,13 @@ def compare_fairly(workspace: Workspace, a: str, b: str, *, factor: str | None =
     return FairComparison(first, second, factors, under_study, beside, cost)
 
 
-def configured_differences(a: Given, b: Given) -> list[Difference]:
-    """Fields in which two configurations differ, by dotted path, the shortest for what stands at several places.
-
-    Where two configurations are of different classes, the fields that differ below follow from that.
-    """
-    compared: set[tuple[str, str]] = set()
-    found: list[Difference] = []
-    waiting: deque[tuple[str, Any, Any]] = deque([("", a, b)])
-    while waiting:
-        path, left, right = waiting.popleft()
-        if isinstance(left, Given) and isinstance(right, Given):
-            if (left.identity, right.identity) in compared or left.identity == right.identity:
-                continue
-            compared.add((left.identity, right.identity))
-            if left.type != right.type:
-                follows = tuple(_below_other_classes(path, left, right))
-                found.append(Difference(path or "type", left.type, right.type, follows))
-                continue
-        ours, theirs = _parts(left), _parts(right)
-        if ours is not None and theirs is not None:
-            prefix = f"{path}." if path else ""
-            waiting.extend((f"{prefix}{name}", ours.get(name), theirs.get(name)) for name in _names(ours, theirs))
-        elif left != right:
-            found.append(Difference(path, _value(left), _value(right)))
-    return found
-
-
-def ledger_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
-    """Fields in which two ledgers differ, of different schemas those that both have; a teacher is told by its class."""
-    left, right = dict(_flat(a)), dict(_flat(b))
-    names = _names(left, right)
-    if a["schema"] != b["schema"]:
-        names = [name for name in left if name in right]
-    return [
-        Difference(f"ledger.{name}", left.get(name), right.get(name))
-        for name in names
-        if left.get(name) != right.get(name)
-    ]
-
-
-def group(differences: list[Difference]) -> list[Difference]:
-    """The same, each that follows from another one with its cause."""
-    causes: dict[str, str] = {}
-    for each in differences:
-        for cause in next((causes for field, causes in FOLLOWS.items() if each.under(field)), ()):
-            above = [other.field for other in differences if other is not each and other.under(cause)]
-            if above:
-                causes[each.field] = above[0]
-                break
-
-    def with_followers(each: Difference) -> Difference:
-        followers = [with_followers(other) for other in differences if causes.get(other.field) == each.field]
-        return dataclasses.replace(each, follows=(*each.follows, *followers))
-
-    return [with_followers(each) for each in differences if each.field not in causes]
-
-
 # -- learners -----------------------------------------------------------------------------------------------
 
 
-def _learner(workspace: Workspace, plan: Mapping[str, Any], text: str, *, near: Mapping[str, str]) -> ComparedLearner:
-    """The learner that `text` means; of several places of a plan, the one that has most in common with `near`."""
-    places = {job["id"]: job for job in plan["jobs"] if job["kind"] == LEARN}
+def _learner(workspace: Workspace, text: str, *, near: Mapping[str, str]) -> ComparedLearner:
+    """The learner that `text` means; of several places of the last plan, the one most in common with `near`."""
     if "=" in text:
-        wanted = dict(each.partition("=")[::2] for each in text.split(","))
-        fitting: list[Any] = []
-        for same in (str.casefold, _letters_and_digits):
-            fitting = fitting or [job for job in places.values() if _stands_at(job["coordinates"], wanted, same)]
-        if not fitting:
-            known = {f"{axis}={value}" for job in places.values() for axis, value in job["coordinates"].items()}
-            raise UnknownKeyError(text, sorted(known), where=str(workspace.path), kind="place in the last plan")
-        best = max(fitting, key=lambda job: sum(near.get(axis) == value for axis, value in job["coordinates"].items()))
-        folder = workspace.job(best["task"], best["id"])
+        folder = _at_place(workspace, text, near=near)
     else:
         folder = JobFolder(Path(text).absolute()) if Path(text).is_dir() else workspace.find_job(text)
     if folder.task != LEARNER:
@@ -269,8 +129,31 @@ def _learner(workspace: Workspace, plan: Mapping[str, Any], text: str, *, near: 
         raise ConfigurationError(
             f"the learner {text} was never started", where=str(folder.path), remedy="Run its experiment first."
         )
-    coordinates = places.get(folder.identity, {}).get("coordinates", {})
+    # The last plan that holds it: another experiment may have been planned since.
+    plans = (_learners(workspace, experiment) for experiment in workspace.experiments())
+    coordinates: dict[str, str] = next(
+        (plan[folder.identity]["coordinates"] for plan in plans if folder.identity in plan), {}
+    )
     return ComparedLearner(folder, coordinates, given, read_json(folder.path / LEDGER))
+
+
+def _learners(workspace: Workspace, experiment: str) -> dict[str, dict[str, Any]]:
+    """The learners of an experiment's plan, by identity."""
+    return {job["id"]: job for job in workspace.read_plan(experiment)["jobs"] if job["kind"] == LEARN}
+
+
+def _at_place(workspace: Workspace, text: str, *, near: Mapping[str, str]) -> JobFolder:
+    """The learner at `axis=value,axis=value` of the last plan."""
+    places = [job for name in workspace.experiments()[:1] for job in _learners(workspace, name).values()]
+    wanted = dict(each.partition("=")[::2] for each in text.split(","))
+    fitting: list[dict[str, Any]] = []
+    for same in (str.casefold, _letters_and_digits):
+        fitting = fitting or [job for job in places if _stands_at(job["coordinates"], wanted, same)]
+    if not fitting:
+        known = {f"{axis}={value}" for job in places for axis, value in job["coordinates"].items()}
+        raise UnknownKeyError(text, sorted(known), where=str(workspace.path), kind="place in the last plan")
+    best = max(fitting, key=lambda job: sum(near.get(axis) == value for axis, value in job["coordinates"].items()))
+    return workspace.job(best["task"], best["id"])
 
 
 def _stands_at(coordinates: Mapping[str, str], wanted: Mapping[str, str], same: Callable[[str], str]) -> bool:
@@ -296,57 +179,6 @@ def _paths(given: Given, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield f"{prefix}{name}", value
         if isinstance(value, Given):
             yield from _paths(value, f"{prefix}{name}.")
-
-
-# -- values -------------------------------------------------------------------------------------------------
-
-
-def _names(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[str]:
-    """Names of either, in their order."""
-    return [*left, *(name for name in right if name not in left)]
-
-
-def _parts(value: Any) -> Mapping[str, Any] | None:
-    """What can be looked into: the fields of a configuration, the places of a list of configurations."""
-    if isinstance(value, Given):
-        return value.fields
-    if isinstance(value, Mapping):
-        return value
-    if isinstance(value, list) and any(isinstance(each, Given) for each in value):
-        return {str(place): each for place, each in enumerate(value)}
-    return None
-
-
-def _below_other_classes(path: str, left: Given, right: Given) -> Iterator[Difference]:
-    """Plain fields, and classes of configurations, that one class has and the other has not or has otherwise."""
-    for name in _names(left.fields, right.fields):
-        one, other = _value(left.fields.get(name)), _value(right.fields.get(name))
-        if one != other and name != "version":
-            yield Difference(f"{path}.{name}" if path else name, one, other)
-
-
-def _value(value: Any) -> Any:
-    """As plain data: a configuration is told by its class."""
-    if isinstance(value, Given):
-        return value.type
-    return [_value(each) for each in value] if isinstance(value, list) else value
-
-
-def _flat(ledger: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in ledger.items():
-        if prefix + name in NOT_COMPARED:
-            continue
-        if name == "teacher":
-            yield name, value and value["type"]
-        elif isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def _shown(value: Any) -> str:
-    text = ABSENT if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
 def _lines(differences: list[Difference]) -> list[str]:

@@ -33,7 +33,7 @@ class FileRun(Run):
     """Name of a published file (colbertv2-500, bm25-500, rankzephyr-colbertv2-100, -50 and -10, rankzephyr-bm25-100);
     its columns are known, and its md5 is compared"""
 
-    path: Meta[Optional[Path]] = field(default=None)
+    path: Meta[Optional[Path]] = field(default=None, overrides=True)
     """The file, decompressed where its name ends with .gz; may be absent for a published one that datamaestro has"""
 
     sha256: Param[Optional[str]] = field(default=None, ignore_default=True)

@@ -54,16 +54,18 @@ def mined_groups(task: "MineTrainingSet", counts: Counter[str]) -> Iterator[Trai
             counts["queries"] += 1
             grades, unknown = _grades(store, qrels.get(query_id, {}))
             counts["judgements_of_unknown_documents"] += unknown
-            if max(grades.values(), default=0) < task.positive_grade:
+            ranked: list[int] = []
+            if max(grades.values(), default=0) >= task.positive_grade and query_id in run:
+                ranked = run.ranking(query_id, task.first_rank - 1, task.last_rank).rows.tolist()
+            relevant = [row for row, grade in grades.items() if grade > 0]
+            if not task.inject:
+                relevant = [row for row in relevant if row in ranked]
+            if not relevant or grades[relevant[0]] < task.positive_grade:
                 counts["queries_without_positive"] += 1
                 continue
-            ranked: list[int] = []
-            if query_id in run:
-                ranked = run.ranking(query_id, task.first_rank - 1, task.last_rank).rows.tolist()
-            else:
-                counts["queries_without_ranking"] += 1
+            counts["queries_without_ranking"] += query_id not in run
             known = _known_scores(teacher, query_id) if teacher is not None else None
-            yield _mined_group(task, query_id, grades, ranked, known, len(store), counts)
+            yield _mined_group(task, query_id, grades, relevant, ranked, known, len(store), counts)
         _count_repeated(run, counts)
 
 
@@ -71,13 +73,13 @@ def _mined_group(
     task: "MineTrainingSet",
     query_id: str,
     grades: Mapping[int, int],
+    relevant: list[int],
     ranked: list[int],
     known: Mapping[int, float] | None,
     documents: int,
     counts: Counter[str],
 ) -> TrainingGroup:
     """The group of a query with `grades` and `known` teacher scores by row, among all `documents`; it is counted."""
-    relevant = [row for row, grade in grades.items() if grade > 0]
     window = [row for row in ranked if grades.get(row, 0) <= 0]
     masked: set[int] = set()
     if task.negative_margin is not None:

@@ -23,7 +23,8 @@ NAME = "mined"
 class MineTrainingSet(Job):
     """Build a group for each query: its relevant documents, then the first stage's window, then random documents.
 
-    Relevant documents stand first, by grade and id; those that the first stage missed are there too. In the window, by
+    Relevant documents stand first, by grade and id; those that the first stage missed are there too, unless `inject` is
+    false. In the window, by
     rank, a document is a negative (label -1) if it is unjudged and keeps label 0 if it was judged not relevant; a
     judged document is never a negative. Random documents are unjudged too. Queries without a positive are left out.
     """
@@ -52,6 +53,10 @@ class MineTrainingSet(Job):
 
     last_rank: Param[int] = field(default=100)
     """Last rank of the window"""
+
+    inject: Param[bool] = field(default=True, ignore_default=True)
+    """Put relevant documents that the window does not hold into the group, too; false leaves them out, and with them
+    the queries that have no other positive (arXiv 2603.03010)"""
 
     negative_margin: Param[Optional[float]] = field(default=None, ignore_default=True)
     """An unjudged document of the window that the teacher scores above the lowest relevant one, or by less than this

@@ -41,6 +41,11 @@ class Queries(Config):
 
     __xpmid__ = "xpm_ce.data.queries"
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether reading them needs files of this machine only: no library of its own, and no download."""
+        return True
+
     def read(self) -> dict[str, str]:
         """Text by query id, in the order of their source; DataError where they are not the ones declared."""
         raise NotImplementedError(f"{type(self).__name__}.read")

@@ -7,7 +7,6 @@ not matter and memory does not grow with them. This module does not know what ra
 import contextlib
 import logging
 import tempfile
-from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -17,7 +16,7 @@ import numpy as np
 from xpm_ce.data.delimited import Block, read_blocks
 from xpm_ce.data.file_run import BY_RANK, BY_SCORE, FileRun
 from xpm_ce.data.numbering import Numbering
-from xpm_ce.data.published import PUBLISHED
+from xpm_ce.data.published import PUBLISHED, RUN_COLUMNS
 from xpm_ce.data.runs import Ranking, Rankings, Run
 from xpm_ce.data.stored_documents import StoredDocuments
 from xpm_ce.data.training_set import GrowingArray
@@ -28,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 1 << 20
 """Lines that are brought to their query together"""
+LARGE = 1 << 26
+"""Bytes from which a run that a task has written is gathered on disk, too"""
 COLUMNS = {"documents": "int32", "ranks": "int32", "scores": "float32"}
 
 
@@ -39,6 +40,23 @@ class RankedRows(NamedTuple):
 
     scores: np.ndarray
     """float32 `[documents]`"""
+
+
+class Lines(NamedTuple):
+    """A run file and how its lines are read."""
+
+    path: Path
+    layout: list[str]
+    """What each column is"""
+    least: int
+    """Columns that a line has at least"""
+    order: str
+    """Column by which documents are ordered"""
+
+    @classmethod
+    def of(cls, run: FileRun) -> "Lines":
+        """Those of a run that others wrote, once its content has been compared."""
+        return cls(run.located(), run.layout, run.least_columns, run.order)
 
 
 class RowRankings(Protocol):
@@ -65,13 +83,20 @@ def row_rankings(
     """The rankings of a run, of the queries in `only` where it is given.
 
     DataError for a document that the store does not hold, unless `lenient`. `scratch` is a folder for what is needed
-    while the context is open: 12 bytes a line of a file.
+    while the context is open: 16 bytes a line of a file, 28 where its lines are not in order.
     """
-    if not isinstance(run, FileRun):
+    if isinstance(run, FileRun):
+        lines = Lines.of(run)
+    elif type(run).read is Run.read and run.path.is_file() and run.path.stat().st_size >= LARGE:
+        lines = Lines(run.path, list(RUN_COLUMNS), len(RUN_COLUMNS), BY_SCORE)
+    else:
         yield _InMemory(run.read(), store, only=only, lenient=lenient)
         return
     with tempfile.TemporaryDirectory(prefix=".rankings-", dir=scratch) as folder:
-        yield _gathered(run, store, Path(folder), only=only, lenient=lenient)
+        gathered = _gathered(lines, store, Path(folder), only=only, lenient=lenient)
+        if isinstance(run, FileRun) and run.published is not None and only is None:
+            _compare(run.published, gathered)
+        yield gathered
 
 
 class _InMemory:
@@ -101,6 +126,10 @@ class _OnDisk:
         self._offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
         self._columns = {name: _mapped(folder / f"{name}.npy") for name in COLUMNS}
 
+    def sizes(self) -> np.ndarray:
+        """Lines of each query, int64 `[queries]`."""
+        return np.diff(self._offsets)
+
     def query_ids(self) -> list[str]:
         return list(self._queries)
 
@@ -118,19 +147,20 @@ class _OnDisk:
 
 
 def read_file_run(run: FileRun) -> Rankings:
-    """The rankings of a file, all in memory."""
-    queries: dict[bytes, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
-    for block in _blocks(run):
-        documents, ranks, scores = block.column("document"), *_places(block, run)
-        for query, part in _runs(block.column("query")):
-            queries.setdefault(query, []).append((documents[part], ranks[part], scores[part]))
+    """The rankings of a file, all in memory; documents of equal places stand in the order of their ids."""
+    lines = Lines.of(run)
+    queries, parts = _QueryNumbers(lines, None), list[tuple[np.ndarray, ...]]()
+    for block in _blocks(lines):
+        parts.append((queries.of(block), block.column("document"), *_places(block, lines)))
     rankings = {}
-    for query, parts in queries.items():
-        documents, ranks, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
-        kept = _ordered(documents, ranks, scores, order=run.order)
-        rankings[_decoded(query, run)] = Ranking(
-            [_decoded(document, run) for document in documents[kept].tolist()], _scores(scores[kept], order=run.order)
-        )
+    if parts:
+        numbers, documents, ranks, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+        by_query = np.argsort(numbers, kind="stable")
+        borders = np.searchsorted(numbers[by_query], np.arange(1, len(queries.known)))
+        for query, places in zip(queries.known, np.split(by_query, borders), strict=True):
+            kept = places[_ordered(documents[places], ranks[places], scores[places], order=lines.order)]
+            ids = [_decoded(document, lines) for document in documents[kept].tolist()]
+            rankings[_decoded(query, lines)] = Ranking(ids, _scores(scores[kept], order=lines.order))
     return rankings
 
 
@@ -138,49 +168,72 @@ def read_file_run(run: FileRun) -> Rankings:
 
 
 def _gathered(
-    run: FileRun, store: StoredDocuments, folder: Path, *, only: Collection[str] | None, lenient: bool
+    lines: Lines, store: StoredDocuments, folder: Path, *, only: Collection[str] | None, lenient: bool
 ) -> _OnDisk:
     """The lines of a file by query."""
-    queries: dict[bytes, int] = {}
-    left_out: set[bytes] = set()
-    counts, in_order = Counter[int](), True
-    documents = Numbering(store.ids, store.known_rows)
+    queries, documents = _QueryNumbers(lines, only), Numbering(store.ids, store.known_rows)
+    sizes, last, in_order = np.zeros(0, np.int64), 0, True
+    types = {"queries": "int32", **COLUMNS}
     with contextlib.ExitStack() as files:
-        types = {"queries": "int32", **COLUMNS}
         written = {
             name: files.enter_context(GrowingArray(folder / f"{name}.npy", dtype)) for name, dtype in types.items()
         }
-        last = 0
-        for block in _blocks(run):
-            numbers = np.empty(len(block), np.int64)
-            for query, part in _runs(block.column("query")):
-                if query not in queries and (
-                    query in left_out or (only is not None and _decoded(query, run) not in only)
-                ):
-                    left_out.add(query)
-                    numbers[part] = -1
-                else:
-                    numbers[part] = number = queries.setdefault(query, len(queries))
-                    in_order, last = in_order and number >= last, number
-                    counts[number] += part.stop - part.start
+        for block in _blocks(lines):
+            numbers = queries.of(block)
             block, numbers = block.select(numbers >= 0), numbers[numbers >= 0]
+            if not len(block):
+                continue
             rows = documents.of(block, "document")
-            if len(rows) and rows.min() < 0 and not lenient:
+            if rows.min() < 0 and not lenient:
                 place = int(rows.argmin())
                 raise DataError(
                     f"document {block.column('document')[place].decode(errors='replace')} is unknown",
                     where=block.where(place),
                     remedy="Use a run of this collection.",
                 )
-            ranks, scores = _places(block, run)
+            ranks, scores = _places(block, lines)
             for name, values in zip(written, (numbers, rows, ranks, scores), strict=True):
                 written[name].append(values.astype(types[name]))
-    sizes = np.array([counts[number] for number in range(len(queries))], np.int64)
+            in_order = in_order and bool(numbers[0] >= last and (numbers[1:] >= numbers[:-1]).all())
+            last = numbers[-1]
+            sizes = np.concatenate([sizes, np.zeros(len(queries.known) - len(sizes), np.int64)])
+            sizes += np.bincount(numbers, minlength=len(sizes))
     if not in_order:
         _scatter(folder, sizes)
-    _compare(run, sizes, everything=only is None)
-    logger.info("%d queries with %d documents read, %d queries left out", len(sizes), sizes.sum(), len(left_out))
-    return _OnDisk(folder, {_decoded(each, run): n for each, n in queries.items()}, sizes, order=run.order)
+    logger.info("%d queries with %d documents, %d queries left out", len(sizes), sizes.sum(), queries.left_out)
+    return _OnDisk(folder, {_decoded(each, lines): n for each, n in queries.known.items()}, sizes, order=lines.order)
+
+
+class _QueryNumbers:
+    """Numbers queries in the order in which a file names them; those that are not in `only` have the number -1."""
+
+    def __init__(self, lines: Lines, only: Collection[str] | None):
+        self.known: dict[bytes, int] = {}
+        self._others: set[bytes] = set()
+        self._lines, self._only = lines, only
+
+    @property
+    def left_out(self) -> int:
+        return len(self._others)
+
+    def of(self, block: Block) -> np.ndarray:
+        """The number of each line's query, int64 `[lines]`."""
+        values = block.column("query")
+        heads = np.flatnonzero(np.concatenate([np.ones(1, bool), values[1:] != values[:-1]])[: len(values)])
+        distinct, first, which = np.unique(values[heads], return_index=True, return_inverse=True)
+        numbers = np.empty(len(distinct), np.int64)
+        for place in np.argsort(first).tolist():
+            numbers[place] = self._number(bytes(distinct[place]))
+        return np.repeat(numbers[which], np.diff(np.append(heads, len(values))))
+
+    def _number(self, query: bytes) -> int:
+        if query in self.known:
+            return self.known[query]
+        if query in self._others or (self._only is not None and _decoded(query, self._lines) not in self._only):
+            self._others.add(query)
+            return -1
+        self.known[query] = len(self.known)
+        return self.known[query]
 
 
 def _scatter(folder: Path, sizes: np.ndarray) -> None:
@@ -207,41 +260,29 @@ def _scatter(folder: Path, sizes: np.ndarray) -> None:
         (folder / f"{name}.gathered.npy").replace(folder / f"{name}.npy")
 
 
-def _compare(run: FileRun, sizes: np.ndarray, *, everything: bool) -> None:
+def _compare(name: str, gathered: _OnDisk) -> None:
     """Warn where a published run does not have the counts that it is known for."""
-    if run.published is None or not everything:
-        return
-    row = PUBLISHED[run.published]
+    row, sizes = PUBLISHED[name], gathered.sizes()
     found = {"rows": int(sizes.sum()), "queries": len(sizes), "depth": int(sizes.max(initial=0))}
-    for name, expected in (("rows", row.rows), ("queries", row.queries), ("depth", row.depth)):
-        if expected not in (None, found[name]):
-            logger.warning("%s has %d as its number of %s, not %d", run.published, found[name], name, expected)
+    for what, expected in (("rows", row.rows), ("queries", row.queries), ("depth", row.depth)):
+        if expected not in (None, found[what]):
+            logger.warning("%s has %d as its number of %s, not %d", name, found[what], what, expected)
 
 
 # -- lines --------------------------------------------------------------------------------------------------
 
 
-def _blocks(run: FileRun) -> Iterator[Block]:
+def _blocks(lines: Lines) -> Iterator[Block]:
     progress = job_progress()
-    return read_blocks(
-        run.located(), run.layout, least=run.least_columns, progress=lambda share: progress(share, "run read")
-    )
+    return read_blocks(lines.path, lines.layout, least=lines.least, progress=lambda share: progress(share, "run read"))
 
 
-def _runs(queries: np.ndarray) -> Iterator[tuple[bytes, slice]]:
-    """Each query with consecutive lines of its own."""
-    borders = np.flatnonzero(queries[1:] != queries[:-1]) + 1
-    starts = [0, *borders.tolist()] if len(queries) else []
-    for start, stop in zip(starts, [*starts[1:], len(queries)], strict=True):
-        yield bytes(queries[start]), slice(start, stop)
-
-
-def _places(block: Block, run: FileRun) -> tuple[np.ndarray, np.ndarray]:
+def _places(block: Block, lines: Lines) -> tuple[np.ndarray, np.ndarray]:
     """Rank and score of each line, 0 where they are not needed or not there."""
     nothing = np.zeros(len(block))
     return (
-        block.integers("rank") if "rank" in run.layout else nothing.astype(np.int64),
-        block.floats("score") if run.order == BY_SCORE else nothing.astype(np.float32),
+        block.integers(BY_RANK) if BY_RANK in lines.layout else nothing.astype(np.int64),
+        block.floats("score") if lines.order == BY_SCORE else nothing.astype(np.float32),
     )
 
 
@@ -257,12 +298,12 @@ def _scores(scores: np.ndarray, *, order: str) -> np.ndarray:
     return scores if order == BY_SCORE else np.arange(len(scores), 0, -1, dtype=np.float32)
 
 
-def _decoded(identifier: bytes, run: FileRun) -> str:
+def _decoded(identifier: bytes, lines: Lines) -> str:
     try:
         return identifier.decode()
     except UnicodeDecodeError as error:
         raise DataError(
-            f"the id {identifier!r} is not UTF-8", where=str(run.path), remedy="Convert the file to UTF-8."
+            f"the id {identifier!r} is not UTF-8", where=str(lines.path), remedy="Convert the file to UTF-8."
         ) from error
 
 

@@ -62,6 +62,10 @@ class SourceQueries(Queries):
     count: Param[Optional[int]] = field(default=None, ignore_default=True)
     """How many queries there must be; absent where nobody knows"""
 
+    @property
+    def on_disk(self) -> bool:
+        return False
+
     def raw(self) -> Iterator[tuple[str, str]]:
         """(query id, text) as the library gives them."""
         raise NotImplementedError(f"{type(self).__name__}.raw")

@@ -67,6 +67,10 @@ class QueriesOfPart(Queries):
     def __validate__(self) -> None:
         _check(self.part, self.fraction)
 
+    @property
+    def on_disk(self) -> bool:
+        return self.queries.on_disk
+
     def read(self) -> dict[str, str]:
         return {
             query_id: text
@@ -146,6 +150,10 @@ class QueriesOfFold(Queries):
 
     fold: Param[Fold]
     """Which of them"""
+
+    @property
+    def on_disk(self) -> bool:
+        return self.queries.on_disk
 
     def read(self) -> dict[str, str]:
         return {query_id: text for query_id, text in self.queries.read().items() if self.fold.holds(query_id)}

@@ -36,11 +36,12 @@ PROCESSOR_FLAGS = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni")
 """Flags of /proc/cpuinfo that matter here"""
 
 
-def check_name(precision: str) -> None:
-    """ConfigurationError where there is no such precision."""
-    if precision not in PRECISIONS:
+def check_name(precision: str, *, training: bool = False) -> None:
+    """ConfigurationError where there is no such precision, or none that models can be trained in."""
+    names = [name for name in PRECISIONS if name != INT8] if training else list(PRECISIONS)
+    if precision not in names:
         raise ConfigurationError(
-            f"precision is {precision!r}", remedy=f"Give one of: {', '.join(PRECISIONS)}. There is no auto."
+            f"precision is {precision!r}", remedy=f"Give one of: {', '.join(names)}. There is no auto."
         )
 
 
@@ -72,6 +73,8 @@ def require(precision: str, device: str) -> None:
         what = f"device is {device}, but this machine shows no NVIDIA GPU"
     else:
         what = f"precision {precision} on {device} needs {' or '.join(wanted)}, which this machine lacks"
+        if (precision, _kind(device)) == (BF16, "cpu"):
+            what += ": there bf16 is emulated, and 2.5 times slower than fp32"
     raise MachineError(
         what,
         remedy=f"Use fp32, or another machine. Here are: {', '.join(capabilities())}.",

@@ -12,8 +12,8 @@ from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.graph.plan import Plan, Result, source_warnings
 from xpm_ce.graph.planner import Planner
-from xpm_ce.graph.sections import Evaluation, ModelFolder, RunFile
-from xpm_ce.graph.siblings import take_over_other_depths
+from xpm_ce.graph.sections import Evaluation, RunFile
+from xpm_ce.graph.siblings import take_over_finished_work
 from xpm_ce.graph.stages import START_FROM, paths_before, stage_before
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.wiring import PreparedSet, Wiring
@@ -36,7 +36,7 @@ def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...]
     planner = Planner(workspace, capabilities=capabilities)
     builder = Builder(study, planner)
     results = builder.build()
-    take_over_other_depths(planner)
+    take_over_finished_work(planner)
     planner.hashes.save()
     return Plan(
         experiment=study.id,
@@ -102,7 +102,7 @@ class Builder:
                 prepared.run, FIRST_STAGE, {**coordinates, FIRST_STAGE: BM25}, prepared, evaluation, bounds=True
             )
         for model_node in self.study.section("models"):
-            folder = typed(ModelFolder, model_node)
+            folder = self.wiring.model(model_node)
             model = self.wiring.pretrained(folder)
             self.evaluated(model, model.backbone, MODEL, {**coordinates, MODEL: folder.name}, sets, evaluation)
         for run_node in self.study.section("runs"):
@@ -127,12 +127,15 @@ class Builder:
         training_set, queries = self.wiring.training_set(document)
         node, scorer = document.require("learner").without(START_FROM), document.require("learner.scorer")
         learner = self.wiring.learner(document, node, scorer, training_set=training_set, queries=queries, start=start)
-        return learner, self.submit(learner, kind="learn", coordinates=coordinates)
+        return learner, self.wiring.trained(learner, coordinates)
 
     def count_overlap(self, train: Any, sets: list[PreparedSet]) -> None:
         """Count the training queries whose normalised text is a test query's, where the texts can be read already."""
         for prepared in sets:
             name = f"training queries that are also queries of {prepared.label}"
+            if not (train.on_disk and prepared.queries.on_disk):
+                self.counted.setdefault(name, "not counted: planning downloads nothing")
+                continue
             try:
                 shared, total = self.submit.hashes.get(
                     f"overlap 1 {_identity(train)} {_identity(prepared.queries)}",

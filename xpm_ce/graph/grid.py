@@ -34,10 +34,12 @@ class Axis:
     name: str
     points: tuple[AxisPoint, ...]
     where: str
+    elsewhere: frozenset[str] = frozenset()
+    """Paths that exceptions set depending on this axis"""
 
     @property
     def paths(self) -> frozenset[str]:
-        return frozenset(path for point in self.points for path, _ in point.values)
+        return frozenset(path for point in self.points for path, _ in point.values) | self.elsewhere
 
     def touches(self, prefixes: tuple[str, ...]) -> bool:
         """Whether any of its points sets something at or below (or above) one of these dotted paths."""
@@ -63,13 +65,18 @@ def read_axes(node: Node | None, *, sections: tuple[str, ...]) -> list[Axis]:
     axes = [_axis(name, below) for name, below in node.nodes.items()]
     for axis in axes:
         for path in axis.paths:
-            if path.partition(".")[0] not in sections:
-                raise UnknownKeyError(path.partition(".")[0], sections, where=axis.where, kind="section in a grid path")
+            check_path(path, sections, where=axis.where)
         if [other.name for other in axes].count(axis.name) > 1:
             raise ConfigurationError(
                 f"two axes are named {axis.name}", where=axis.where, remedy="Give one of them named points."
             )
     return axes
+
+
+def check_path(path: str, sections: tuple[str, ...], *, where: str) -> None:
+    """UnknownKeyError for a dotted path that begins with no section."""
+    if path.partition(".")[0] not in sections:
+        raise UnknownKeyError(path.partition(".")[0], sections, where=where, kind="section in a grid path")
 
 
 def grid_points(document: Document, axes: list[Axis]) -> Iterator[tuple[dict[str, str], Document]]:

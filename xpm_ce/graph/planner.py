@@ -64,6 +64,8 @@ class PlannedJob:
     config: Any
     output: Any
     stale_source: bool = False
+    after: list[str] = dataclasses.field(default_factory=list)
+    """Those of `depends_on` that it takes no argument from, but waits for"""
 
 
 def configurations_below(value: Any) -> Iterator[Any]:
@@ -129,18 +131,21 @@ def _freeze(config: Any) -> None:
     information._identifier, information._sealed = information.identifier, True
 
 
-def obstacles(config: Any) -> tuple[str, ...]:
-    """What keeps the configurations that a task holds, other tasks apart, from being read here, each with a remedy."""
+def obstacles(task: Any) -> tuple[str, ...]:
+    """What keeps a task, or configurations that it holds and no other task makes, from being read here.
+
+    Each is a sentence with a remedy: the `obstacle` of a configuration that has one.
+    """
     found: dict[str, None] = {}
 
-    def walk(holder: Any) -> None:
-        for below in configurations_below(holder):
+    def look(config: Any) -> None:
+        if obstacle := getattr(config, "obstacle", None):
+            found[obstacle] = None
+        for below in configurations_below(config):
             if below.__xpm__.task is None:
-                if obstacle := getattr(below, "obstacle", None):
-                    found[obstacle] = None
-                walk(below)
+                look(below)
 
-    walk(config)
+    look(task)
     return tuple(found)
 
 

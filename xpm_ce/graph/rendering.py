@@ -1,6 +1,9 @@
 """What a plan looks like as text. Gets records, prints nothing."""
 
+import collections
+
 from xpm_ce.graph.plan import Plan
+from xpm_ce.graph.planner import State, Why
 from xpm_ce.identity import short
 
 
@@ -18,12 +21,16 @@ def rendered_counts(plan: Plan) -> str:
 
 
 def rendered_plan(plan: Plan, *, jobs: bool = False) -> str:
-    """Counts, counts by kind, what was counted in the data, warnings and, if asked for, every job with its reason."""
+    """Counts, counts by kind, what was counted in the data, what is blocked and why, warnings and, if asked for, every
+    job with its reason."""
     lines = [rendered_counts(plan)]
     for kind, counts in plan.counts_by_kind.items():
         lines.append(f"  {kind:<14}" + ", ".join(f"{count} {state}" for state, count in counts.items() if count))
     for name, value in plan.counts_of_queries.items():
         lines.append(f"  {name}: {value}")
+    blocked = [job.reason for job in plan.jobs if job.state is State.BLOCKED]
+    causes = collections.Counter(str(reason) for reason in blocked if reason.why is not Why.UPSTREAM_BLOCKED)
+    lines += [f"Blocked: {cause} ({count} jobs, and those that need them)" for cause, count in causes.items()]
     lines += [f"Warning: {warning}" for warning in plan.warnings]
     if jobs:
         lines += [

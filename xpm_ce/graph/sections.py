@@ -15,6 +15,7 @@ from xpm_ce.data.table import COLLECTIONS
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.losses.table import LOSSES
 from xpm_ce.measures import names
+from xpm_ce.scorers.backbones import Backbone
 from xpm_ce.scorers.table import BACKBONES, SCORERS
 
 EXPERIMAESTRO_KEYS = (
@@ -93,14 +94,24 @@ class ModelFolder(Config):
     name: Param[str]
     """Name in tables"""
 
-    path: Meta[Path]
-    """A transformers folder with a sequence-classification head of one output"""
+    path: Meta[Optional[Path]] = field(default=None)
+    """A transformers folder with a sequence-classification head of one output; or give backbone"""
+
+    backbone: Param[Optional[Backbone]] = field(default=None)
+    """Where such a model comes from, as in learner.scorer.backbone: a hub or a published one; or give path"""
 
     max_length: Param[int]
     """Tokens of a pair, special tokens included"""
 
     max_query_length: Param[Optional[int]] = field(default=None)
     """Tokens of a query; by default no limit of its own"""
+
+    def __validate__(self) -> None:
+        if (self.path is None) == (self.backbone is None):
+            raise ConfigurationError(
+                f"model {self.name} comes from {'nowhere' if self.path is None else 'two places'}",
+                remedy="Give path or backbone.",
+            )
 
 
 class RunFile(Config):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
+from xpm_ce.graph.exceptions import GridException, read_exceptions, with_exceptions
 from xpm_ce.graph.grid import Axis, grid_points, read_axes
 from xpm_ce.graph.sections import EXPERIMAESTRO_KEYS, TableLayout
 from xpm_ce.settings.document import Document, load
@@ -18,7 +19,7 @@ from xpm_ce.settings.typed import typed
 
 SECTIONS = ("collection", "first_stage", "training_set", "validation", "learner", "evaluation")
 """Sections that the grid can vary"""
-OTHER_SECTIONS = ("store", "extensions", "grid", "models", "runs", "table")
+OTHER_SECTIONS = ("store", "extensions", "grid", "exceptions", "models", "runs", "table")
 DATA_SECTIONS = ("collection", "store", "first_stage", "validation")
 """Sections that say what is retrieved from what"""
 REQUIRED_SECTIONS = ("collection", "first_stage", "evaluation")
@@ -30,6 +31,7 @@ class Study:
 
     document: Document
     axes: list[Axis]
+    exceptions: list[GridException] = dataclasses.field(default_factory=list)
 
     @classmethod
     def load(
@@ -58,7 +60,8 @@ class Study:
             raise ConfigurationError(
                 "a learner needs a training set", where=document.require("learner").where, remedy="Add training_set."
             )
-        return cls(document, axes)
+        exceptions = read_exceptions(_entries(document, "exceptions"), axes, sections=SECTIONS)
+        return cls(document, with_exceptions(axes, exceptions), exceptions)
 
     @property
     def id(self) -> str:
@@ -85,7 +88,10 @@ class Study:
 
     def points(self) -> Iterator[tuple[dict[str, str], Document]]:
         """Every combination of the grid: coordinates and document."""
-        return grid_points(self.document, self.axes)
+        for coordinates, document in grid_points(self.document, self.axes):
+            for each in self.exceptions:
+                document = each.applied(coordinates, document)
+            yield coordinates, document
 
     def axes_of_scorer(self) -> list[str]:
         """Names of the axes that change a scorer before it is trained, or the data that it reads."""
@@ -101,12 +107,7 @@ class Study:
 
     def section(self, name: str) -> list[Node]:
         """The entries of a section that is a list; none where the section is absent."""
-        node = self.document.get(name)
-        if node is None:
-            return []
-        if node.kind != "list":
-            raise ConfigurationError(f"{name} is a list", where=node.where, remedy="Begin each entry with `- `.")
-        return list(node)
+        return _entries(self.document, name)
 
     def layout(self) -> dict[str, Any]:
         """Axes of the summary table: rows, columns, what is averaged, and labels in the grid's order."""
@@ -127,3 +128,13 @@ class Study:
             "rows": rows, "columns": columns, "over": over,
             "row_labels": labels.get(rows or "", []), "column_labels": labels.get(columns or "", []),
         }  # fmt: skip
+
+
+def _entries(document: Document, name: str) -> list[Node]:
+    """The entries of a section that is a list; none where the section is absent."""
+    node = document.get(name)
+    if node is None:
+        return []
+    if node.kind != "list":
+        raise ConfigurationError(f"{name} is a list", where=node.where, remedy="Begin each entry with `- `.")
+    return list(node)

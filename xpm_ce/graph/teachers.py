@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 from experimaestro import Config, Constant, Param, field
 
 from xpm_ce.data.candidates import GroupCandidates
-from xpm_ce.data.distilled import RunTrainingSet
 from xpm_ce.data.joined import JoinRuns
 from xpm_ce.data.mining import MineTrainingSet
 from xpm_ce.data.parts import Qrels, Queries
 from xpm_ce.data.runs import Run
 from xpm_ce.data.split import Fold, QrelsOfFold, QueriesOfFold, check_folds
 from xpm_ce.data.store import DocumentStore
-from xpm_ce.engine.precision import check_name
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.graph.sections import Evaluation
@@ -34,8 +32,6 @@ EVERY_DOCUMENT = 1_000_000
 """A depth below every group"""
 SECTIONS = ("training_set", "learner")
 """Keys of `cross_fitted` that hold a section like the study's own"""
-TAUGHT = (MineTrainingSet, RunTrainingSet)
-"""Training sets that take a teacher's run"""
 
 
 class CrossFitting(Config):
@@ -55,7 +51,6 @@ class CrossFitting(Config):
 
     def __validate__(self) -> None:
         check_folds(self.folds)
-        check_name(self.precision)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,8 +94,6 @@ def cross_fitted(wiring: "Wiring", document: Document, node: Node, whole: Untaug
     ConfigurationError, with file and line, for what cannot be a cross-fitting.
     """
     setting = _setting(wiring, node)
-    if whole.kind not in TAUGHT:
-        raise ConfigurationError("cross-fitted teachers score training sets of type mined or run", where=node.where)
     evaluation = wiring.typed(Evaluation, document.require("evaluation"))
     groups = _training_set(wiring, whole, whole.kind, whole.node, {"set": whole.split, "system": "untaught"})
     runs = []
@@ -109,12 +102,12 @@ def cross_fitted(wiring: "Wiring", document: Document, node: Node, whole: Untaug
         outside, inside = whole.outside(number, setting), whole.inside(number, setting)
         seen = _training_set(wiring, outside, MineTrainingSet, _mined_keys(node, whole), coordinates)
         learner = _learner(wiring, document, node, seen, outside)
-        model = wiring.submit(learner, kind="learn", coordinates=coordinates)
+        model = wiring.trained(learner, coordinates)
         candidates = GroupCandidates.C(training_set=groups, queries=inside.queries, store=whole.store)
         rerank = Rerank.C(
             model=model, run=wiring.submit(candidates, kind="candidates", coordinates=coordinates),
-            queries=inside.queries, store=whole.store, tokens=learner.tokens, depth=EVERY_DOCUMENT, precision=setting.precision,
-            device=evaluation.device, tokens_per_batch=evaluation.tokens_per_batch,
+            queries=inside.queries, store=whole.store, tokens=learner.tokens, depth=EVERY_DOCUMENT,
+            precision=setting.precision, device=evaluation.device, tokens_per_batch=evaluation.tokens_per_batch,
         )  # fmt: skip
         runs.append(wiring.submit(rerank, kind="rerank", coordinates=coordinates))
     joined = JoinRuns.C(runs=runs, queries=whole.queries)
@@ -163,7 +156,7 @@ def _mined_keys(node: Node, whole: Untaught) -> Node:
 def _learner(wiring: "Wiring", document: Document, node: Node, training_set: Any, of: Untaught) -> Any:
     """A teacher's learner; where it says nothing else it has the study's scorer, and trains where the study does."""
     own, study = node.nodes["learner"], document.require("learner")
-    places = study.without(START_FROM, *(field.name for field in fields(Learner) if field.identity))
+    places = study.without(START_FROM, "keep", *(field.name for field in fields(Learner) if field.identity))
     scorer = laid_over(document.require("learner.scorer"), own.get("scorer"))
     return wiring.learner(
         document, laid_over(places, own.without("scorer")), scorer, training_set=training_set, queries=of.queries

@@ -13,6 +13,7 @@ from xpm_ce import extensions
 from xpm_ce.data.collection import Collection
 from xpm_ce.data.distilled import RunTrainingSet
 from xpm_ce.data.file_run import FileRun
+from xpm_ce.data.first_documents import FirstDocuments
 from xpm_ce.data.mining import MineTrainingSet
 from xpm_ce.data.parts import Parts
 from xpm_ce.data.runs import ExternalRun, Run
@@ -26,9 +27,10 @@ from xpm_ce.firststage.retrieve import Retrieve
 from xpm_ce.graph.sections import TABLES, EvaluationSet, ModelFolder, ValidationSplit
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.teachers import Untaught, cross_fitted, sections_of_teachers
-from xpm_ce.learn.learner import Learner
+from xpm_ce.learn.learner import Learner, kept
+from xpm_ce.learn.validation import Validation, ValidationSet
 from xpm_ce.scorers.backbones import LocalBackbone
-from xpm_ce.scorers.models import PretrainedModel
+from xpm_ce.scorers.models import Checkpoint, PretrainedModel
 from xpm_ce.scorers.scorer import Scorer
 from xpm_ce.settings import Document, Node, fields, typed
 from xpm_ce.tokens.store import TokeniseDocuments, TokenStore
@@ -231,12 +233,16 @@ class Wiring:
             return cross_fitted(self, document, source, untaught)
         if node.get("path") is not None:
             return self.external_run(typed(Path, source))
-        model = self.pretrained(typed(ModelFolder, source))
+        model, places = self.pretrained(self.model(source)), {"set": split, "system": "teacher"}
+        deep, run = typed(int, depth) if depth is not None else TEACHER_DEPTH, untaught.run
+        if isinstance(run, FileRun):  # others' runs may have other queries too, and be larger than memory
+            first = FirstDocuments.C(run=run, queries=untaught.queries, store=untaught.store, depth=deep)
+            run = self.submit(first, kind="cut", coordinates=places)
         rerank = Rerank.C(
-            model=model, run=untaught.run, queries=untaught.queries, store=untaught.store,
-            tokens=self.tokens(untaught.store, model.backbone), depth=typed(int, depth) if depth is not None else TEACHER_DEPTH,
+            model=model, run=run, queries=untaught.queries, store=untaught.store, depth=deep,
+            tokens=self.tokens(untaught.store, model.backbone),
         )  # fmt: skip
-        return self.submit(rerank, kind="rerank", coordinates={"set": split, "system": "teacher"})
+        return self.submit(rerank, kind="rerank", coordinates=places)
 
     def scorer(self, document: Document, node: Node, queries: Any) -> Scorer:
         """The scorer that a node describes, prepared on the document's collection and on `queries`."""
@@ -261,15 +267,52 @@ class Wiring:
             lambda: self.scorer(document, scorer_node, queries),
         )
         wired = {
-            "tokens": self.tokens(store, scorer), "queries": queries, "training_set": training_set, "scorer": scorer
+            "tokens": self.tokens(store, scorer), "queries": queries, "training_set": training_set, "scorer": scorer,
+            "validation": self.validation(document, node.get("validation"), scorer), "continue_from": None,
         }  # fmt: skip
-        return self.typed(Learner, node.without("scorer"), wired)
+        return self.typed(Learner, node.without("scorer", "validation"), wired)
+
+    def trained(self, learner: Learner, coordinates: dict[str, str]) -> Checkpoint:
+        """What a learner leaves, by the rule that it says is to be evaluated."""
+        return kept(self.submit(learner, kind="learn", coordinates=coordinates), learner.keep)
+
+    def validation(self, document: Document, node: Node | None, scorer: Scorer) -> Validation | None:
+        """What a learner is validated on, made once for all that read alike; None where it is not."""
+        if node is None or node.value is None:
+            return None
+        sets = node.get("sets")
+        if sets is None:
+            raise ConfigurationError(
+                f"{node.path}.sets is missing", where=node.where, remedy="For example: sets: [{split: validation}]"
+            )
+        found = self.once(
+            f"validation sets {scorer.__xpm__.identifier.all.hex()}",
+            [sets, *(document.get(section) for section in DATA_SECTIONS)],
+            lambda: [
+                self.validation_set(document, entry, below, scorer)
+                for entry, below in zip(typed(list[EvaluationSet], sets, tables=TABLES), sets, strict=True)
+            ],
+        )
+        in_order = sorted(found, key=lambda each: each.__xpm__.identifier.all.hex())  # which the user's has no part in
+        return self.typed(Validation, node.without("sets"), {"sets": in_order})
+
+    def validation_set(self, document: Document, entry: EvaluationSet, node: Node, scorer: Scorer) -> ValidationSet:
+        """A set of queries that a scorer is validated on."""
+        prepared = self.evaluation_set(document, entry, node)
+        return ValidationSet.C(
+            name=prepared.label, queries=prepared.queries, qrels=prepared.qrels, run=prepared.run,
+            store=prepared.store, tokens=self.tokens(prepared.store, scorer),
+        )  # fmt: skip
 
     # -- what was there before ------------------------------------------------------------------------------
 
+    def model(self, node: Node) -> ModelFolder:
+        """What a node says of an existing model."""
+        return self.typed(ModelFolder, node, ("backbone.tokenizer", "backbone.sha256"))
+
     def pretrained(self, folder: ModelFolder) -> PretrainedModel:
         """An existing model as it is."""
-        backbone = LocalBackbone.C(path=folder.path).prepare(self.submit)
+        backbone = (folder.backbone or LocalBackbone.C(path=folder.path)).prepare(self.submit)
         return PretrainedModel.C(
             backbone=backbone, max_length=folder.max_length, max_query_length=folder.max_query_length
         )

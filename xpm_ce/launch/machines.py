@@ -13,7 +13,7 @@ import yaml
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 
 FILE_NAME = "launchers.yaml"
-CAPABILITIES = ("fp32", "bf16")
+CAPABILITIES = ("fp32", "tf32", "bf16", "int8")
 """Precisions that a machine can declare; a job that asks for another one is blocked in the plan"""
 
 
@@ -37,7 +37,7 @@ class LocalMachine:
     """OMP_NUM_THREADS of each job"""
 
     capabilities: tuple[str, ...] = ("fp32",)
-    """Precisions that this machine computes in hardware: fp32, bf16"""
+    """Precisions that this machine computes in hardware: fp32, tf32, bf16, int8"""
 
     def __post_init__(self) -> None:
         for name in ("cores", "threads_per_job", "memory_per_job_gib"):

@@ -46,6 +46,7 @@ def submit(jobs: Iterable[PlannedJob], *, experiment: Any, launcher: LocalLaunch
     jobs = list(jobs)
     reused = frozenset(job.identity for job in jobs if job.state is State.REUSE)
     experiment.scheduler.addlistener(launcher.slots)
+    submitted: dict[str, Any] = {}
     for job in jobs:
         if job.state is not State.RUN:
             continue
@@ -55,8 +56,10 @@ def submit(jobs: Iterable[PlannedJob], *, experiment: Any, launcher: LocalLaunch
         _mark_loaded(job.config, reused)
         information = job.config.__xpm__
         information.task = None  # set while planning; a task that is its own upstream has no dependencies
+        information.add_dependencies(*(submitted[identity].dependency() for identity in job.after))
         launcher.submit_listeners = [lambda submitted, kind=job.kind: launcher.request_slot(submitted, kind)]
         information.submit(None, launcher, max_retries=UNLIMITED_RETRIES)
+        submitted[job.identity] = information
 
 
 def _mark_loaded(config: Any, reused: frozenset[str]) -> None:

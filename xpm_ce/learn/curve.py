@@ -77,9 +77,9 @@ class CurveFile(Generic[Point]):
     """A CSV file that grows; lines after `step` are dropped when it is opened."""
 
     def __init__(self, path: Path, kind: type[Point], *, step: int):
-        kept = _lines_until(path, step)
+        lines = [",".join(kind._fields) + "\n", *_lines_until(path, step)]
         with atomic.writing(path) as stream:
-            stream.writelines([",".join(kind._fields) + "\n", *kept])
+            stream.writelines(lines)
         self._stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - open from step to step
         self._flushed = time.monotonic()
 

@@ -127,7 +127,7 @@ class Learner(ResumableJob):
     """Each validation's mean for each set, and over all sets"""
 
     kept: Meta[Path] = field(default_factory=PathGenerator("kept.json"))
-    """Which step's weights each rule kept"""
+    """The steps that were asked for, and which one's weights each rule kept"""
 
     state: Meta[Path] = field(default_factory=PathGenerator(".state"))
     """State from which a training of more steps can go on"""
@@ -139,7 +139,7 @@ class Learner(ResumableJob):
     """When an unfinished training was started and from which step; part of the ledger at the end"""
 
     def __validate__(self) -> None:
-        check_name(self.precision)
+        check_name(self.precision, training=True)
         check_course(self)
         check_validation(self)
         for name in ("learning_rate", "max_gradient_norm", "tokens_per_batch", "checkpoint_interval", "processes"):

@@ -146,7 +146,8 @@ class Training:
         with ExitStack() as files:
             self.curve = files.enter_context(closing(CurveFile(self.task.curve, CurvePoint, step=step)))
             if self.validator is not None:
-                opened = CurveFile(self.task.validations, ValidationPoint, step=step)
+                # A shorter training validated its own last step, which is none of ours.
+                opened = CurveFile(self.task.validations, ValidationPoint, step=self.position.validated_step)
                 self.validations = files.enter_context(closing(opened))
             yield
 
@@ -249,20 +250,20 @@ class Training:
                 world=self.ranks.world,
             )
         )
-        where = {"query_ids": inputs.query_ids, "step": step + 1}
-        collapse.check_finite(result.loss, result.scores, mask=inputs.mask, **where)
+        queries, number = inputs.query_ids, step + 1
+        collapse.check_finite(result.loss, result.scores, mask=inputs.mask, query_ids=queries, step=number)
         self.ranks.sum_gradients(self.optimisation.weights)
         norm = self.optimisation.gradient_norm()
-        collapse.check_gradient(norm, **where)
+        collapse.check_gradient(norm, query_ids=queries, step=number)
         level_steps = self.position.level_steps + 1 if collapse.level(result.scores, inputs.mask) else 0
         if level_steps == collapse.STEPS:
-            raise collapse.collapsed(result.scores, **where)
+            raise collapse.collapsed(result.scores, query_ids=queries, step=number)
         self.optimisation.update(step)
         counts = self.position.counts.plus(Counts.of(inputs, result, seconds=time.monotonic() - started))
         self.position = self.position._replace(counts=counts, last_loss=result.loss, level_steps=level_steps)
         if self.curve is not None:
             rate = self.optimisation.learning_rate(step)
-            self.curve.append(CurvePoint(step + 1, counts.documents, result.loss, rate, norm, counts.seconds))
+            self.curve.append(CurvePoint(number, counts.documents, result.loss, rate, norm, counts.seconds))
 
     # -- what is kept -------------------------------------------------------------------------------------------
 
@@ -296,7 +297,7 @@ class Training:
         if self.position.best_step:
             best, mean = self.position.best_step, self.position.best_mean
             kept[BEST] = {"step": best, "mean": mean, "files": contents(self.task.best)}
-        atomic.write_json(self.task.kept, {"schema": 1, **kept})
+        atomic.write_json(self.task.kept, {"schema": 1, "steps": self.task.steps, **kept})
         shorter = {"learner": self.position.continued_from, "step": self.position.continued_at}
         write_ledger(
             self.task,

@@ -5,8 +5,12 @@ One that fails ends all, with its own error. This module does not know what a st
 
 import contextlib
 import datetime
+import io
 import logging
 import multiprocessing
+import os
+import pickle
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -15,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as distributed
+from experimaestro import Config
 from torch import nn
 
 from xpm_ce.errors import MachineError, XpmCeError
@@ -27,6 +32,8 @@ PATIENCE = datetime.timedelta(minutes=30)
 """How long a process waits for another that is alive, which may be writing a large state"""
 START, END = 120.0, 10.0
 """Seconds in which processes are ready, and in which they end once one has"""
+LOST = 3
+"""Exit code of a process that ended because another one had"""
 
 
 class _OtherLostError(Exception):
@@ -102,11 +109,18 @@ def together(work: Callable[[Ranks], object], *, count: int, device: str) -> Ite
     if count == 1:
         yield Ranks()
         return
+    if device != "cpu" and torch.cuda.device_count() < count:
+        raise MachineError(
+            f"{count} processes need a GPU each, but torch sees {torch.cuda.device_count()}",
+            remedy="Give fewer processes, or look at CUDA_VISIBLE_DEVICES.",
+        )
     threads = torch.get_num_threads()
     each = max(1, threads // count)
     store = distributed.TCPStore(HOST, 0, count, is_master=True, wait_for_workers=False)
-    others = [_Other(work, rank, count, device=device, threads=each, port=store.port) for rank in range(1, count)]
+    others: list[_Other] = []
     try:
+        for rank in range(1, count):
+            others.append(_Other(work, rank, count, device=device, threads=each, port=store.port))
         for other in others:
             other.await_ready()
         if device == "cpu":
@@ -114,7 +128,7 @@ def together(work: Callable[[Ranks], object], *, count: int, device: str) -> Ite
         with _joined(0, count, device, store) as ranks:
             yield ranks
     except _OtherLostError as lost:
-        raise _cause(others) from lost
+        raise _cause(others, lost) from lost
     finally:
         torch.set_num_threads(threads)
         for other in others:
@@ -125,6 +139,9 @@ def together(work: Callable[[Ranks], object], *, count: int, device: str) -> Ite
 def _joined(rank: int, world: int, device: str, store: Any) -> Iterator[Ranks]:
     """A process that has met the others."""
     gradients = None
+    loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), None)
+    if loopback is not None:  # whatever the machine is called, and whether that name can be resolved
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
     with _together():
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=PATIENCE)
     try:
@@ -155,7 +172,10 @@ class _Other:
         self.rank = rank
         self.error: Exception | None = None
         self._process = context.Process(
-            target=_run, args=(work, rank, world, device, threads, port, sender), name=f"rank {rank}", daemon=True
+            target=_run,
+            args=(_pickled(work), rank, world, device, threads, port, sender),
+            name=f"rank {rank}",
+            daemon=True,
         )
         self._process.start()
         sender.close()
@@ -202,13 +222,23 @@ class _Other:
                 self._process.join(END)
 
 
-LOST = 3
-"""Exit code of a process that ended because another one had"""
+class _Pickler(pickle.Pickler):
+    """Pickles a task as its job sees it, without what experimaestro 2.7 remembers of its making, which cannot be."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if not isinstance(value, Config):
+            return NotImplemented
+        kept = {name: each for name, each in vars(value).items() if name != "__config__"}
+        return object.__new__, (type(value),), kept
 
 
-def _run(
-    work: Callable[[Ranks], object], rank: int, world: int, device: str, threads: int, port: int, sender: Connection
-) -> None:
+def _pickled(work: Callable[[Ranks], object]) -> bytes:
+    with io.BytesIO() as stream:
+        _Pickler(stream).dump(work)
+        return stream.getvalue()
+
+
+def _run(work: bytes, rank: int, world: int, device: str, threads: int, port: int, sender: Connection) -> None:
     """What another process runs; it sends None when it is ready, then its error where it has one."""
     logging.getLogger().setLevel(logging.ERROR)  # the first process tells what is to be told
     if device == "cpu":
@@ -218,7 +248,7 @@ def _run(
         store = distributed.TCPStore(HOST, port, world, is_master=False)
         with _joined(rank, world, device, store) as ranks:
             try:
-                work(ranks)
+                pickle.loads(work)(ranks)
             except _OtherLostError:
                 raise
             except Exception as error:
@@ -239,7 +269,7 @@ def _told(error: Exception, rank: int) -> Exception:
     )
 
 
-def _cause(others: Sequence[_Other]) -> Exception:
+def _cause(others: Sequence[_Other], lost: Exception) -> Exception:
     """The error that ended the others; waited for, since connections break before a process has ended."""
     end = time.monotonic() + END
     while time.monotonic() < end:
@@ -248,5 +278,6 @@ def _cause(others: Sequence[_Other]) -> Exception:
                 return failure
         wait([other.sentinel for other in others], timeout=0.1)
     return MachineError(
-        "another process of the training could not be reached", remedy="Run again to continue from the last state."
+        f"another process of the training could not be reached ({lost})",
+        remedy="Run again to continue from the last state.",
     )

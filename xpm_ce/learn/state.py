@@ -81,7 +81,7 @@ def read_state(folder: Path) -> SavedState:
         if name not in found:
             raise DamagedStateError(f"{folder / name} is missing")
         if found[name] != written.get(name):
-            raise DamagedStateError(f"{folder / name} is not what was written")
+            raise DamagedStateError(f"{folder / name} has not the sha256 that {CHECKSUMS} gives it")
     description = _read_json(folder / POSITION)
     try:
         if description["schema"] != SCHEMA:

@@ -15,12 +15,16 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging as transformers_logging
 
 from xpm_ce.errors import DataError
-from xpm_ce.scorers.families import Family, family
+from xpm_ce.scorers import lightning_ir
+from xpm_ce.scorers.families import FAMILIES, Family, family
 from xpm_ce.scorers.folders import CONFIG
 from xpm_ce.tokens.casing import tokenizer_of
 
 if TYPE_CHECKING:
     from xpm_ce.scorers.backbones import Architecture
+
+TOKEN_TYPES = "token_type_ids"
+"""Name under which tokenizers and models of transformers know token types"""
 
 
 class Loaded(NamedTuple):
@@ -50,7 +54,10 @@ def load_folder(folder: Path, *, head_seed: int, lower_case: bool | None = None)
     `lower_case` overrules what the tokenizer's files say of it. DataError where the folder has another number of
     outputs than one, or lacks weights outside of the head.
     """
-    row = family(_model_type(folder), where=str(folder))
+    config = _config(folder)
+    if config["model_type"] in lightning_ir.MODEL_TYPES:
+        return _of_lightning_ir(folder, config, lower_case=lower_case)
+    row = family(config["model_type"], where=str(folder))
     with drawing(head_seed), quiet_transformers():
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
@@ -113,9 +120,18 @@ def drawing(seed: int) -> Iterator[None]:
         yield
 
 
-def _model_type(folder: Path) -> str:
+def _of_lightning_ir(folder: Path, config: dict[str, Any], *, lower_case: bool | None) -> Loaded:
+    tokenizer = tokenizer_of(folder, lower_case=lower_case)
+    if TOKEN_TYPES not in tokenizer.model_input_names:  # its class is lightning-ir's, which transformers does not know
+        tokenizer.model_input_names = [*tokenizer.model_input_names, TOKEN_TYPES]
+    return Loaded(lightning_ir.linear_electra(folder, config), tokenizer, FAMILIES[lightning_ir.ENCODER], [])
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """config.json, which names a model_type."""
     try:
-        return json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_type"]
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return {**config, "model_type": config["model_type"]}
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"no transformers model is here: {CONFIG} cannot be read, or names no model_type",

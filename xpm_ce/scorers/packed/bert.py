@@ -7,13 +7,11 @@ module does not know how its linear layers compute.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers.activations import GELUActivation
+from torch import Tensor
 
-from xpm_ce.engine.attention import attend
-from xpm_ce.engine.linears import GELU
 from xpm_ce.engine.padding import Pack
-from xpm_ce.scorers.packed.forward import MakeLinear, drop_tokens, dropped_probabilities, normed
+from xpm_ce.scorers.packed.forward import MakeLinear, drop_tokens, normed
+from xpm_ce.scorers.packed.layer import LayerParts, PackedLayer
 
 
 class PackedBert:
@@ -23,7 +21,7 @@ class PackedBert:
         self._model, self._base, self._compute = model, model.base_model, compute
         project = getattr(self._base, "embeddings_project", None)
         self._project = None if project is None else make([project])
-        self._layers = [PackedLayer(layer, make) for layer in self._base.encoder.layer]
+        self._layers = [PackedLayer(_parts(layer), make) for layer in self._base.encoder.layer]
 
     @staticmethod
     def computes(model: Any) -> bool:
@@ -63,42 +61,16 @@ class PackedBert:
         return self._model.classifier(self._model.dropout(pooler(first)))
 
 
-class PackedLayer:
-    """One layer: attention among the tokens of each sequence, then the feed-forward block."""
-
-    def __init__(self, layer: Any, make: MakeLinear):
-        attention = layer.attention.self
-        self._attention, self._after, self._output = attention, layer.attention.output, layer.output
-        self._activation: nn.Module = layer.intermediate.intermediate_act_fn
-        self._fused = isinstance(self._activation, GELUActivation)
-        self._query_key_value = make([attention.query, attention.key, attention.value])
-        self._query, self._key_value = make([attention.query]), make([attention.key, attention.value])
-        self._dense, self._down = make([layer.attention.output.dense]), make([layer.output.dense])
-        self._up = make([layer.intermediate.dense], GELU if self._fused else None)
-
-    def __call__(self, hidden: Tensor, pack: Pack, *, first_only: bool = False) -> Tensor:
-        """`[tokens, hidden]` to the same; `[sequences, hidden]`, of the first tokens, with `first_only`."""
-        shape = (self._attention.num_attention_heads, self._attention.attention_head_size)
-        if first_only:
-            residual = hidden[pack.starts]
-            query = self._query(residual).unflatten(-1, shape)
-            key, value = self._key_value(hidden).unflatten(-1, (2, *shape)).unbind(1)
-        else:
-            residual = hidden
-            query, key, value = self._query_key_value(hidden).unflatten(-1, (3, *shape)).unbind(1)
-        taken = attend(
-            query,
-            key,
-            value,
-            pack.spans,
-            scale=self._attention.scaling,
-            first_only=first_only,
-            dropout=dropped_probabilities(self._attention, self._attention.dropout.p),
-        )
-        middle = drop_tokens(self._after.dropout, self._dense(taken), pack, first_only=first_only)
-        middle = normed(self._after.LayerNorm, middle + residual)
-        inner = self._up(middle)
-        if not self._fused:
-            inner = self._activation(inner)
-        outer = drop_tokens(self._output.dropout, self._down(inner), pack, first_only=first_only)
-        return normed(self._output.LayerNorm, outer + middle)
+def _parts(layer: Any) -> LayerParts:
+    attention, after = layer.attention.self, layer.attention.output
+    return LayerParts(
+        attention=attention,
+        heads=attention.num_attention_heads,
+        query_key_value=[attention.query, attention.key, attention.value],
+        dense=after.dense,
+        middle=(after.dropout, after.LayerNorm),
+        up=layer.intermediate.dense,
+        activation=layer.intermediate.intermediate_act_fn,
+        down=layer.output.dense,
+        outer=(layer.output.dropout, layer.output.LayerNorm),
+    )

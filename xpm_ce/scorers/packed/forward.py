@@ -30,6 +30,7 @@ FAMILIES = {
     "electra": "xpm_ce.scorers.packed.bert.PackedBert",
     "roberta": "xpm_ce.scorers.packed.bert.PackedBert",
     "xlm-roberta": "xpm_ce.scorers.packed.bert.PackedBert",
+    "distilbert": "xpm_ce.scorers.packed.distilbert.PackedDistilBert",
     "modernbert": "xpm_ce.scorers.packed.modernbert.PackedModernBert",
 }
 """Where the packed forward of a `model_type` is"""
@@ -45,12 +46,12 @@ def packed_class(model: Any) -> Any:
     return found if found.computes(model) else None
 
 
-def drops(module: nn.Module) -> PackDropout | None:
+def drops(module: nn.Module | None) -> PackDropout | None:
     """What a dropout module drops in a pack; None where it drops nothing."""
     return module.in_pack() if isinstance(module, KeyedDropout) else None
 
 
-def drop_tokens(module: nn.Module, values: Tensor, pack: Pack, *, first_only: bool = False) -> Tensor:
+def drop_tokens(module: nn.Module | None, values: Tensor, pack: Pack, *, first_only: bool = False) -> Tensor:
     """`values` `[tokens, columns]` through a dropout module; `[sequences, columns]` with `first_only`."""
     dropout = drops(module)
     if dropout is None:

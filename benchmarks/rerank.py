@@ -1,0 +1,318 @@
+"""Re-ranking the candidates of one query: our engine against CrossEncoder.predict and xpmir's scorer, in turns.
+
+    python benchmarks/rerank.py --shape minilm-l12
+
+The same query, passages and weights. Ours begins with the token store, as the re-ranking job does; the others begin
+with the texts, since they have no such store. Beside the times stand how far the scores are from those of the
+unmodified transformers model, and what the way from the token store to a batch costs.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import numpy as np
+import torch
+from measuring import (
+    Spent,
+    begin,
+    clock_of,
+    in_turns,
+    memory_of_each,
+    ratio,
+    say,
+    show_machine,
+    show_ratios,
+    show_table,
+)
+from peers import BATCH, SentenceTransformersScorer, XpmirScorer, missing
+from scipy.stats import kendalltau
+from workload import MAX_LENGTH, MAX_QUERY_LENGTH, SHAPES, TINY, World, make_world
+
+from xpm_ce.engine.batches import token_sorted_batches
+from xpm_ce.engine.compute import computing, opened_device
+from xpm_ce.engine.padding import packed
+from xpm_ce.engine.peak import MatrixProducts, matmul_peak
+from xpm_ce.engine.precision import BF16, FP32, INT8, capabilities, supported
+from xpm_ce.errors import MachineError
+from xpm_ce.scorers.loading import LoadedModel, load
+from xpm_ce.scorers.transformer import TransformerScorer
+from xpm_ce.tokens.sequences import Ragged, Sequences
+from xpm_ce.tokens.stored_tokens import StoredTokens
+
+OURS, OURS_BF16, OURS_INT8 = "ours fp32", "ours bf16", "ours int8"
+PEER, PEER_BF16, XPMIR = "sentence-transformers fp32", "sentence-transformers bf16", "xpmir fp32"
+TOP = 10
+WARMUP_CANDIDATES = 2 * BATCH
+TOKENISING_ROUNDS = 7
+
+
+class Settings(NamedTuple):
+    """What is measured."""
+
+    shape: str
+    """A published encoder, or tiny"""
+
+    candidates: int
+    """Passages of the query"""
+
+    rounds: int
+    """Timed re-rankings"""
+
+    warmup: int
+    """Re-rankings of the first few candidates before them"""
+
+    device: torch.device
+    """Where"""
+
+    threads: int
+    """Threads of the processor"""
+
+    tokens_per_batch: int
+    """Our budget"""
+
+    seed: int
+    """Of texts and weights"""
+
+    attention: str
+    """Attention of sentence-transformers"""
+
+    skip: tuple[str, ...]
+    """Systems that are left out"""
+
+
+class TokenStoreToScores:
+    """Our way: passages that are tokens already, joined with the query, scored."""
+
+    def __init__(self, model: LoadedModel, tokens: StoredTokens, *, tokens_per_batch: int):
+        self.model, self._tokens, self._budget = model, tokens, tokens_per_batch
+
+    def sequences(self, query: str, rows: np.ndarray) -> Sequences:
+        """Pairs of the query with passages of the store."""
+        encoder = self.model.scorer.encoder
+        asked = Ragged.of(encoder.tokens([query])).take(np.zeros(len(rows), np.int64))
+        return encoder.join(asked, self._tokens.rows(rows))
+
+    def scores(self, query: str, rows: np.ndarray) -> np.ndarray:
+        """Scores fp32 `[rows]`."""
+        return self.model.score(self.sequences(query, rows), tokens_per_batch=self._budget)
+
+    def batches(self, query: str, rows: np.ndarray) -> None:
+        """All batches that `scores` computes, and nothing else."""
+        sequences = self.sequences(query, rows)
+        for batch in token_sorted_batches(sequences.lengths, tokens_per_batch=self._budget, padded=False):
+            packed(sequences.take(batch))
+
+
+class Tokenising(NamedTuple):
+    """Seconds from what is stored to batches."""
+
+    tokens: float
+    """From the token store"""
+
+    texts: float
+    """From texts, by the tokenizer's own call on 32 pairs"""
+
+
+def our_systems(
+    settings: Settings, folder: Path, tokens: StoredTokens
+) -> tuple[dict[str, TokenStoreToScores], list[str]]:
+    """Our engine in each precision that the machine has, and why others are not there."""
+    found, absent = {}, []
+    for name, precision in ((OURS, FP32), (OURS_BF16, BF16), (OURS_INT8, INT8)):
+        if name in settings.skip:
+            continue
+        if not supported(precision, str(settings.device), capabilities()):
+            absent.append(f"{precision}, which {settings.device} has no instructions for")
+            continue
+        try:
+            model = load(folder, device=str(settings.device), precision=precision)
+        except MachineError as error:
+            absent.append(f"{name}: {error}")
+            continue
+        found[name] = TokenStoreToScores(model, tokens, tokens_per_batch=settings.tokens_per_batch)
+    return found, absent
+
+
+def peers(settings: Settings, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The other libraries, and why some are not there."""
+    found: dict[str, Any] = {}
+    absent = []
+    if missing(["sentence-transformers"]):
+        absent.append("sentence-transformers, which is not installed")
+    else:
+        types = {PEER: torch.float32}
+        if supported(BF16, str(settings.device), capabilities()):
+            types[PEER_BF16] = torch.bfloat16
+        for name, dtype in types.items():
+            found[name] = SentenceTransformersScorer(
+                folder, dtype=dtype, device=settings.device, attention=settings.attention
+            )
+    if missing(["experimaestro-ir"]):
+        absent.append("xpmir, which is not installed")
+    elif settings.device.type != "cpu":
+        absent.append("xpmir, which is called on the processor only here")
+    elif XPMIR not in settings.skip:
+        found[XPMIR] = XpmirScorer(folder, max_length=MAX_LENGTH, max_query_length=MAX_QUERY_LENGTH)
+    return {name: each for name, each in found.items() if name not in settings.skip}, absent
+
+
+def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
+    """Time all systems that there are, print tables, and give the ratios."""
+    device = settings.device
+    world = make_world(folder, queries=1, passages=settings.candidates, seed=settings.seed)
+    world.scorer(settings.shape).instance().build().save(folder / "model")
+    query, rows = world.queries["q0"], np.arange(settings.candidates)
+    ours, absent = our_systems(settings, folder / "model", world.tokens.open())
+    others, absent_peers = peers(settings, folder / "model")
+    scores: dict[str, np.ndarray] = {}
+
+    def turn(name: str, system: Any, candidates: Any) -> Callable[[int], None]:
+        def run(number: int) -> None:
+            count = settings.candidates if number >= settings.warmup else min(settings.candidates, WARMUP_CANDIDATES)
+            scores[name] = system.scores(query, candidates[:count])
+
+        return run
+
+    turns = {name: turn(name, each, rows) for name, each in ours.items()}
+    turns |= {name: turn(name, each, world.passages) for name, each in others.items()}
+    spent = in_turns(turns, warmup=settings.warmup, rounds=settings.rounds, device=device)
+    memory = memory_of_each(turns, settings.warmup, device=device)
+    first = next(iter(ours.values()))
+    lengths = first.sequences(query, rows).lengths
+    products = MatrixProducts.of(first.model.scorer.model, head=first.model.scorer.family.head)
+    flops = products.flops(tokens=int(lengths.sum()), squared_tokens=int((lengths**2).sum()))
+    reference = load(folder / "model", device=str(device))
+    unmodified = TokenStoreToScores(
+        LoadedModel(reference.scorer.without_packing(), device=str(device)), world.tokens.open(),
+        tokens_per_batch=settings.tokens_per_batch,
+    )  # fmt: skip
+    say(f"re-ranking  {settings.shape}: {settings.candidates} candidates, {lengths.mean():.0f} tokens a pair")
+    ratios = report_speed(settings, spent, memory, flops=flops, products=products)
+    report_scores(scores, unmodified.scores(query, rows))
+    tokenising = time_tokenising(first, first.model.scorer, world, query, rows)
+    ratios["batch_from_tokens_vs_from_texts"] = tokenising.texts / tokenising.tokens
+    say(
+        f"to a batch: {settings.candidates / tokenising.tokens:.0f} pairs/s from the token store, "
+        f"{settings.candidates / tokenising.texts:.0f} from texts: "
+        f"{tokenising.texts / tokenising.tokens:.0f} times as fast"
+    )
+    for each in [*absent, *absent_peers]:
+        say(f"not measured: {each}")
+    return ratios
+
+
+def report_speed(
+    settings: Settings, spent: dict[str, Spent], memory: dict[str, float], *, flops: int, products: MatrixProducts
+) -> dict[str, float | None]:
+    """Print what each system took; `flops` and `memory`, in MiB, are of one re-ranking."""
+    device, clock = settings.device, clock_of(settings.device, settings.threads)
+    peaks = {}
+    for precision in (FP32, BF16) if OURS_BF16 in spent else (FP32,):
+        with computing(precision, device):
+            peaks[precision] = matmul_peak(precision, device, products)
+    shares = {
+        name: flops / each.median(clock) / peaks[BF16]
+        if name.endswith(BF16)
+        else flops / each.median(clock) / peaks[FP32]
+        for name, each in spent.items()
+        if name != OURS_INT8
+    }
+    say(f"rounds      {settings.rounds} timed after {settings.warmup}; ratios of medians by the {clock} clock")
+    say(f"peak        {', '.join(f'{name} {peak / 1e9:.0f} GFLOP/s' for name, peak in peaks.items())}")
+    say()
+    rows = []
+    for name, each in spent.items():
+        faster = ratio(spent.get(PEER), each, clock)
+        rows.append(
+            (
+                name,
+                f"{each.median('processor'):.3f}",
+                f"{each.median('wall'):.3f}",
+                f"{settings.candidates / each.median(clock):.1f}",
+                f"{flops / each.median(clock) / 1e9:.1f}",
+                f"{shares[name]:.0%}" if name in shares else "",
+                f"{memory[name]:.0f}" if name in memory else "",
+                "" if faster is None else f"{faster:.2f}",
+            )
+        )
+    show_table(("", "processor s", "wall s", "pairs/s", "GFLOP/s", "of peak", "MiB", "x peer fp32"), rows)
+    say()
+    return {
+        "rerank_fp32_vs_st": ratio(spent.get(PEER), spent.get(OURS), clock),
+        "rerank_bf16_vs_st_fp32": ratio(spent.get(PEER), spent.get(OURS_BF16), clock),
+        "rerank_bf16_vs_st_bf16": ratio(spent.get(PEER_BF16), spent.get(OURS_BF16), clock),
+        "rerank_int8_vs_st_fp32": ratio(spent.get(PEER), spent.get(OURS_INT8), clock),
+        "rerank_fp32_vs_xpmir": ratio(spent.get(XPMIR), spent.get(OURS), clock),
+        "rerank_share_of_peak": shares.get(OURS),
+        "rerank_bf16_share_of_peak": shares.get(OURS_BF16),
+    }
+
+
+def report_scores(scores: dict[str, np.ndarray], reference: np.ndarray) -> None:
+    """Print how far each system's scores are from the unmodified model's in fp32."""
+    best = set(np.argsort(-reference, kind="stable")[:TOP].tolist())
+    rows = []
+    for name, each in scores.items():
+        distance = float(np.abs(each - reference).max())
+        overlap = len(best.intersection(np.argsort(-each, kind="stable")[:TOP].tolist())) / len(best)
+        tau = float(kendalltau(each, reference).statistic)
+        rows.append((name, f"{distance:.1e}", f"{distance / reference.std():.1e}", f"{tau:.4f}", f"{overlap:.2f}"))
+    show_table(("scores against transformers fp32", "max |d|", "in std", "tau", f"top-{TOP}"), rows)
+    say()
+
+
+def time_tokenising(
+    ours: TokenStoreToScores, scorer: TransformerScorer, world: World, query: str, rows: np.ndarray
+) -> Tokenising:
+    """Medians of several times each, in turns, by the processor's clock."""
+
+    def from_texts() -> None:
+        for first in range(0, len(rows), BATCH):
+            documents = world.passages[first : first + BATCH]
+            scorer.tokenizer(
+                [query] * len(documents), documents, padding=True, truncation=True, max_length=MAX_LENGTH,
+                return_tensors="pt",
+            )  # fmt: skip
+
+    taken: tuple[list[float], list[float]] = ([], [])
+    for _ in range(TOKENISING_ROUNDS):
+        for spent, work in zip(taken, (lambda: ours.batches(query, rows), from_texts), strict=True):
+            started = time.process_time()
+            work()
+            spent.append(time.process_time() - started)
+    return Tokenising(statistics.median(taken[0]), statistics.median(taken[1]))
+
+
+@click.command(help=(__doc__ or "").partition("\n")[0])
+@click.option("--shape", type=click.Choice(SHAPES), default="minilm-l12", show_default=True)
+@click.option("--candidates", default=1000, show_default=True, help="Passages of the query.")
+@click.option("--rounds", default=5, show_default=True, help="Timed re-rankings by each system.")
+@click.option("--warmup", default=3, show_default=True, help="Re-rankings of the first candidates before them.")
+@click.option("--threads", default=1, show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--tokens-per-batch", default=4096, show_default=True, help="Our budget; the re-ranking's default.")
+@click.option(
+    "--attention", default="sdpa", show_default=True, help="Of sentence-transformers: flash_attention_2, say."
+)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--skip", multiple=True, metavar="SYSTEM", help="Leave a system out, by its name in the table.")
+@click.option("--quick", is_flag=True, help="A tiny shape and few candidates: the figures mean nothing.")
+def main(quick: bool, shape: str, candidates: int, rounds: int, warmup: int, **others: Any) -> None:
+    device = opened_device(others.pop("device"))
+    begin(others["threads"])
+    if quick:
+        shape, candidates, rounds, warmup = TINY, 24, 2, 1
+    settings = Settings(shape=shape, candidates=candidates, rounds=rounds, warmup=warmup, device=device, **others)
+    show_machine(device, settings.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        ratios = measure(settings, Path(folder))
+    show_ratios(ratios)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The benchmarks: they run, end with their line of ratios, and compare like with like."""
+
+import importlib
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from xpm_ce.engine.precision import capabilities, supported
+
+ROOT = Path(__file__).parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+PAGE = ROOT / "docs" / "performance.md"
+
+TRAIN = {
+    "train_fp32_vs_st", "train_bf16_vs_st_fp32", "train_bf16_vs_st_bf16", "train_bf16_vs_fp32", "train_share_of_peak",
+    "train_bf16_share_of_peak",
+}  # fmt: skip
+RERANK = {
+    "rerank_fp32_vs_st", "rerank_bf16_vs_st_fp32", "rerank_bf16_vs_st_bf16", "rerank_int8_vs_st_fp32",
+    "rerank_fp32_vs_xpmir", "rerank_share_of_peak", "rerank_bf16_share_of_peak", "batch_from_tokens_vs_from_texts",
+}  # fmt: skip
+MEMORY = {"memory_24_vs_8", "memory_most_vs_least"}
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A script of the benchmarks as a module."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+def quick_ratios(name: str) -> dict[str, float | None]:
+    """The ratios that a script ends with, on a tiny shape, in a fresh process."""
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return json.loads(process.stdout.splitlines()[-1])["ratios"]
+
+
+def missing_ratios(ratios: dict[str, float | None]) -> set[str]:
+    assert all(value > 0 for value in ratios.values() if value is not None)
+    return {name for name, value in ratios.items() if value is None}
+
+
+def without(keys: set[str], script) -> set[str]:
+    """Those of some ratios that this machine or this environment cannot have."""
+    absent = {name for name in keys if "bf16" in name and not supported("bf16", "cpu", capabilities())}
+    absent |= {name for name in keys if "int8" in name and not supported("int8", "cpu", capabilities())}
+    if keys == TRAIN and script("peers").missing(script("peers").TRAINER_NEEDS):
+        absent |= {name for name in keys if "_st" in name}
+    return absent
+
+
+@pytest.mark.parametrize(("name", "keys"), [("train", TRAIN), ("rerank", RERANK), ("memory", MEMORY)])
+def test_a_benchmark_ends_with_its_ratios_and_null_only_for_what_cannot_be_had(name, keys, script):
+    ratios = quick_ratios(name)
+    assert ratios.keys() == keys
+    assert missing_ratios(ratios) == without(keys, script)
+
+
+def test_every_command_of_the_page_is_one_that_its_script_takes(script):
+    commands = re.findall(r"python (benchmarks/\w+\.py[^`\n]*)", PAGE.read_text())
+    assert {Path(shlex.split(command)[0]).stem for command in commands} == {"train", "rerank", "memory"}
+    for command in commands:
+        file, *arguments = shlex.split(command, comments=True)
+        script(Path(file).stem).main.make_context(file, arguments)
+
+
+def test_systems_take_turns_and_warm_up_is_not_timed(script):
+    order: list[tuple[str, int]] = []
+    systems = {name: lambda number, name=name: order.append((name, number)) for name in "abc"}
+    spent = script("measuring").in_turns(systems, warmup=1, rounds=3, device=torch.device("cpu"))
+    assert [len(each.processor) for each in spent.values()] == [3, 3, 3]
+    assert ["".join(name for name, number in order if number == each) for each in range(4)] == [
+        "abc", "bca", "cab", "abc",
+    ]  # fmt: skip
+
+
+def test_texts_are_as_long_as_those_of_ms_marco(script, tmp_path):
+    world = script("workload").make_world(tmp_path, queries=200, passages=2000, seed=1)
+    words = [len(text.split()) for text in world.passages]
+    assert np.mean(words) == pytest.approx(56, abs=2)
+    assert np.percentile(words, 95) == pytest.approx(116, abs=6)
+    assert {len(text.split()) for text in world.queries.values()} == {6, 7, 8, 9, 10}
+    tokens = world.tokens.instance().open()
+    assert 1.2 < tokens.rows(np.arange(2000)).lengths.sum() / sum(words) < 1.4
+
+
+def test_both_trainers_learn_the_same_from_the_same(script, tmp_path, monkeypatch):
+    """Without dropout, their losses are equal step after step, so that what is timed is the same work."""
+    pytest.importorskip("accelerate")
+    pytest.importorskip("datasets")
+    train, workload, peers = script("train"), script("workload"), script("peers")
+    sizes = workload.sizes
+    monkeypatch.setattr(workload, "sizes", lambda shape: {**sizes(shape), "dropout": 0.0})
+    cpu = torch.device("cpu")
+    settings = train.Settings(
+        "tiny", queries=4, rounds=3, warmup=0, device=cpu, threads=1, tokens_per_batch=4096, seed=0
+    )
+    world = workload.make_world(tmp_path, queries=12, passages=24, seed=0)
+    training_set = world.training_set(workload.taught_groups(world, documents=2, seed=0))
+    ours = train.our_training(world, settings, "fp32", training_set)
+    ours.training.scorer.save(tmp_path / "model")
+    how = peers.TrainerSettings(4, train.LEARNING_RATE, train.WARMUP_STEPS, cpu, threads=1)
+    theirs = peers.SentenceTransformersTrainer(tmp_path / "model", ours.triples(world, 3), how, bf16=False)
+    with ours.training.writing():
+        for step in range(3):
+            ours.step(step)
+            theirs.step(step)
+            assert theirs.loss == pytest.approx(ours.training.position.last_loss, rel=1e-5)
+    theirs.end()
+    assert theirs.computed == torch.float32

@@ -1,0 +1,85 @@
+"""A layer of the kind that BERT began, without padding: attention, then the feed-forward block, a norm after each.
+
+This module does not know under which names a family keeps the parts, nor how linear layers compute.
+"""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from transformers.activations import GELUActivation
+
+from xpm_ce.engine.attention import attend
+from xpm_ce.engine.linears import GELU
+from xpm_ce.engine.padding import Pack
+from xpm_ce.scorers.packed.forward import MakeLinear, drop_tokens, dropped_probabilities, normed
+
+
+class LayerParts(NamedTuple):
+    """The modules of a layer."""
+
+    attention: Any
+    """What drops probabilities: its `dropout` says how many"""
+
+    heads: int
+    """Heads of the attention"""
+
+    query_key_value: list[nn.Linear]
+    """The three linear layers before attention"""
+
+    dense: nn.Linear
+    """The linear layer after attention"""
+
+    middle: tuple[nn.Module | None, nn.LayerNorm]
+    """Dropout, where there is one, and norm after attention"""
+
+    up: nn.Linear
+    """The first linear layer of the feed-forward block"""
+
+    activation: nn.Module
+    """What comes between"""
+
+    down: nn.Linear
+    """The second one"""
+
+    outer: tuple[nn.Module, nn.LayerNorm]
+    """Dropout and norm after the feed-forward block"""
+
+
+class PackedLayer:
+    """The forward pass of a layer."""
+
+    def __init__(self, parts: LayerParts, make: MakeLinear):
+        query, *key_value = parts.query_key_value
+        self._parts = parts
+        self._scale = (query.out_features // parts.heads) ** -0.5
+        self._fused = isinstance(parts.activation, GELUActivation)
+        self._query_key_value, self._query, self._key_value = make([query, *key_value]), make([query]), make(key_value)
+        self._dense, self._down = make([parts.dense]), make([parts.down])
+        self._up = make([parts.up], GELU if self._fused else None)
+
+    def __call__(self, hidden: Tensor, pack: Pack, *, first_only: bool = False) -> Tensor:
+        """`[tokens, hidden]` to the same; `[sequences, hidden]`, of the first tokens, with `first_only`."""
+        parts, shape = self._parts, (-1, self._parts.heads, hidden.shape[-1] // self._parts.heads)
+        if first_only:
+            residual = hidden[pack.starts]
+            query = self._query(residual).unflatten(-1, shape[1:])
+            key, value = self._key_value(hidden).unflatten(-1, (2, *shape[1:])).unbind(1)
+        else:
+            residual = hidden
+            query, key, value = self._query_key_value(hidden).unflatten(-1, (3, *shape[1:])).unbind(1)
+        taken = attend(
+            query,
+            key,
+            value,
+            pack.spans,
+            scale=self._scale,
+            first_only=first_only,
+            dropout=dropped_probabilities(parts.attention, parts.attention.dropout.p),
+        )
+        dropout, norm = parts.middle
+        middle = normed(norm, drop_tokens(dropout, self._dense(taken), pack, first_only=first_only) + residual)
+        inner = self._up(middle)
+        if not self._fused:
+            inner = parts.activation(inner)
+        dropout, norm = parts.outer
+        return normed(norm, drop_tokens(dropout, self._down(inner), pack, first_only=first_only) + middle)
