@@ -46,6 +46,8 @@ from xpm_ce.tokens.stored_tokens import StoredTokens
 
 OURS, OURS_BF16, OURS_INT8 = "ours fp32", "ours bf16", "ours int8"
 PEER, PEER_BF16, XPMIR = "sentence-transformers fp32", "sentence-transformers bf16", "xpmir fp32"
+SYSTEMS = (OURS_BF16, OURS_INT8, PEER, PEER_BF16, XPMIR)
+"""What may be left out"""
 TOP = 10
 WARMUP_CANDIDATES = 2 * BATCH
 TOKENISING_ROUNDS = 7
@@ -201,7 +203,7 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
         f"{settings.candidates / tokenising.texts:.0f} from texts: "
         f"{tokenising.texts / tokenising.tokens:.0f} times as fast"
     )
-    for each in [*absent, *absent_peers]:
+    for each in [*absent, *absent_peers, *(f"{name}, which was to be skipped" for name in settings.skip)]:
         say(f"not measured: {each}")
     return ratios
 
@@ -300,7 +302,7 @@ def time_tokenising(
     "--attention", default="sdpa", show_default=True, help="Of sentence-transformers: flash_attention_2, say."
 )
 @click.option("--seed", default=0, show_default=True)
-@click.option("--skip", multiple=True, metavar="SYSTEM", help="Leave a system out, by its name in the table.")
+@click.option("--skip", multiple=True, type=click.Choice(SYSTEMS), help="Leave a system out.")
 @click.option("--quick", is_flag=True, help="A tiny shape and few candidates: the figures mean nothing.")
 def main(quick: bool, shape: str, candidates: int, rounds: int, warmup: int, **others: Any) -> None:
     device = opened_device(others.pop("device"))

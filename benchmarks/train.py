@@ -42,6 +42,9 @@ from xpm_ce.samplers.groups import GroupSampler
 LEARNING_RATE, WARMUP_STEPS = 2e-5, 1
 OURS, OURS_BF16, PEER, PEER_BF16 = "ours fp32", "ours bf16", "sentence-transformers fp32", "sentence-transformers bf16"
 
+SYSTEMS = (OURS_BF16, PEER, PEER_BF16)
+"""What may be left out"""
+
 
 class Settings(NamedTuple):
     """What is measured."""
@@ -69,6 +72,12 @@ class Settings(NamedTuple):
 
     seed: int
     """Of texts, teacher scores and order"""
+
+    attention: str
+    """Attention of sentence-transformers"""
+
+    skip: tuple[str, ...]
+    """Systems that are left out"""
 
     @property
     def steps(self) -> int:
@@ -145,16 +154,19 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
     has_bf16 = supported(BF16, str(device), capabilities())
     with ExitStack() as stack:
         systems: dict[str, Any] = {OURS: ours}
-        if has_bf16:
+        if has_bf16 and OURS_BF16 not in settings.skip:
             systems[OURS_BF16] = our_training(world, settings, BF16, training_set)
         for system in systems.values():
             stack.enter_context(system.training.writing())
-        if not missing(TRAINER_NEEDS):
-            # the last trainer that is made sets what accelerate takes for the precision of all that compute in bf16
-            how = TrainerSettings(settings.queries, LEARNING_RATE, WARMUP_STEPS, device, settings.threads)
-            for name in [PEER, PEER_BF16] if has_bf16 else [PEER]:
-                systems[name] = SentenceTransformersTrainer(folder / "model", triples, how, bf16=name == PEER_BF16)
-                stack.callback(systems[name].end)
+        # the last trainer that is made sets what accelerate takes for the precision of all that compute in bf16
+        wanted = [PEER, PEER_BF16] if has_bf16 else [PEER]
+        for name in [] if missing(TRAINER_NEEDS) else [each for each in wanted if each not in settings.skip]:
+            how = TrainerSettings(
+                queries_per_step=settings.queries, learning_rate=LEARNING_RATE, warmup_steps=WARMUP_STEPS,
+                device=device, threads=settings.threads, attention=settings.attention,
+            )  # fmt: skip
+            systems[name] = SentenceTransformersTrainer(folder / "model", triples, how, bf16=name == PEER_BF16)
+            stack.callback(systems[name].end)
         steps = {name: system.step for name, system in systems.items()}
         spent = in_turns(steps, warmup=settings.warmup, rounds=settings.rounds, device=device)
         memory = memory_of_each(steps, settings.steps - 1, device=device)
@@ -216,8 +228,10 @@ def report(
     say()
     if absent := missing(TRAINER_NEEDS):
         say(f"not measured: sentence-transformers' trainer, which needs {' and '.join(absent)}")
-    if OURS_BF16 not in spent:
-        say("not measured: bf16, which this processor has no instructions for")
+    if not supported(BF16, str(device), capabilities()):
+        say(f"not measured: bf16, which this {device.type} has no instructions for")
+    for name in settings.skip:
+        say(f"not measured: {name}, which was to be skipped")
     return {
         "train_fp32_vs_st": ratio(spent.get(PEER), spent[OURS], clock),
         "train_bf16_vs_st_fp32": ratio(spent.get(PEER), spent.get(OURS_BF16), clock),
@@ -236,7 +250,9 @@ def report(
 @click.option("--threads", default=1, show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--tokens-per-batch", default=4096, show_default=True, help="Our budget; the learner's default.")
+@click.option("--attention", default="sdpa", show_default=True, help="sentence-transformers' (flash_attention_2).")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--skip", multiple=True, type=click.Choice(SYSTEMS), help="Leave a system out.")
 @click.option("--quick", is_flag=True, help="A tiny shape and few steps: the figures mean nothing.")
 def main(quick: bool, shape: str, queries: int, rounds: int, warmup: int, **others: Any) -> None:
     device = opened_device(others.pop("device"))

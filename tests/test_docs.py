@@ -14,21 +14,26 @@ import yaml
 
 from xpm_ce.data.datamaestro_source import Datamaestro
 from xpm_ce.data.distilled import RunTrainingSet
+from xpm_ce.data.file_run import FileRun
 from xpm_ce.data.folder import Folder
 from xpm_ce.data.generated import Generated
 from xpm_ce.data.ir_datasets_source import IrDatasets
 from xpm_ce.data.mining import MineTrainingSet
 from xpm_ce.data.store import StoreDocuments
+from xpm_ce.data.triples import TripleTrainingSet
 from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.firststage.retrieve import Retrieve
 from xpm_ce.graph import sections
 from xpm_ce.graph.study import OTHER_SECTIONS, SECTIONS, Study
+from xpm_ce.graph.teachers import CrossFitting
 from xpm_ce.graph.wiring import WIRED_IN_TRAINING_SETS
 from xpm_ce.learn.learner import Learner
+from xpm_ce.learn.validation import Validation
 from xpm_ce.losses.table import LOSSES, loss_class
 from xpm_ce.samplers.groups import GroupSampler
 from xpm_ce.samplers.lists import ListSampler
-from xpm_ce.scorers.backbones import Architecture, HubBackbone, LocalBackbone, PackageBackbone
+from xpm_ce.samplers.triples import TripleSampler
+from xpm_ce.scorers.backbones import Architecture, HubBackbone, LocalBackbone, PackageBackbone, PublishedBackbone
 from xpm_ce.scorers.cross_encoder import CrossEncoder
 from xpm_ce.settings import fields, load
 from xpm_ce.workspace import Workspace
@@ -37,7 +42,10 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TINY = ROOT / "tests" / "studies" / "tiny.yaml"
 
-WIRED = {"store", "queries", "training_set", "index", "ignore_identical_ids", "tokenizer", "sha256", "documents"}
+WIRED = {
+    "store", "tokens", "queries", "training_set", "index", "ignore_identical_ids", "tokenizer", "sha256", "documents",
+    "validation", "continue_from",
+}  # fmt: skip
 KEYS = {
     "collection, type: generated": (Generated, ()),
     "collection, type: folder": (Folder, ()),
@@ -47,15 +55,21 @@ KEYS = {
     "first_stage, type: bm25": (Retrieve, WIRED),
     "training_set, type: mined": (MineTrainingSet, WIRED_IN_TRAINING_SETS),
     "training_set, type: run": (RunTrainingSet, WIRED_IN_TRAINING_SETS),
+    "training_set, type: triples": (TripleTrainingSet, WIRED_IN_TRAINING_SETS),
+    "training_set.run": (FileRun, ()),
+    "training_set.teacher.cross_fitted": (CrossFitting, ()),
     "validation": (sections.ValidationSplit, ()),
     "learner": (Learner, WIRED),
+    "learner.validation": (Validation, {"sets"}),
     "learner.scorer, type: cross_encoder": (CrossEncoder, ()),
+    "learner.scorer.backbone, type: published": (PublishedBackbone, ()),
     "learner.scorer.backbone, type: hub": (HubBackbone, ()),
     "learner.scorer.backbone, type: local": (LocalBackbone, WIRED),
     "learner.scorer.backbone, type: package": (PackageBackbone, WIRED),
     "learner.scorer.backbone, type: architecture": (Architecture, WIRED),
     "learner.sampler, type: groups": (GroupSampler, ()),
     "learner.sampler, type: lists": (ListSampler, ()),
+    "learner.sampler, type: triples": (TripleSampler, ()),
     **{f"learner.loss, type: {name}": (loss_class(name), ()) for name in LOSSES},
     "evaluation": (sections.Evaluation, ()),
     "evaluation.sets": (sections.EvaluationSet, ()),

@@ -114,7 +114,7 @@ def test_both_stages_of_rank_distillm_are_those_of_the_paper(tmp_path):
     learners = cells(plan)
     assert len(learners) == 4 * 3 == len([job for job in plan.jobs if job.kind == "learn"])
     for seed in "123":
-        first, second = learners["stage one", seed], learners["both, RankNET", seed]
+        first, second = learners["stage one", seed], learners["both RankNET", seed]
         assert first.identity in second.depends_on
         assert first.identity not in learners["stage two", seed].depends_on
         assert (first.config.steps, second.config.steps) == (20_000, 939)

@@ -15,17 +15,25 @@ from experimaestro.core.objects import ConfigMixin
 
 import xpm_ce
 from xpm_ce.data.datamaestro_source import Datamaestro
+from xpm_ce.data.file_run import FileRun
 from xpm_ce.data.folder import FolderDocuments, FolderQrels, FolderQueries
 from xpm_ce.data.ir_datasets_source import IrDatasets
 from xpm_ce.data.runs import ExternalRun
+from xpm_ce.data.split import Fold, QueriesOfFold
+from xpm_ce.data.store import DocumentStore
+from xpm_ce.data.triples import TripleTrainingSet
 from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.graph.study import Study
+from xpm_ce.learn.validation import Validation, ValidationSet
 from xpm_ce.losses.adr_mse import AdrMse
 from xpm_ce.losses.infonce import InfoNCE
 from xpm_ce.samplers.groups import GroupSampler
+from xpm_ce.samplers.triples import TripleSampler
 from xpm_ce.scorers.backbones import HubBackbone, LocalBackbone, PackageBackbone
 from xpm_ce.scorers.cross_encoder import CrossEncoder
-from xpm_ce.scorers.models import PretrainedModel
+from xpm_ce.scorers.models import Checkpoint, PretrainedModel
+from xpm_ce.scorers.tokenizers import FolderTokenizer, HubTokenizer
+from xpm_ce.tokens.store import TokeniseDocuments, TokenStore
 from xpm_ce.workspace import Workspace
 
 GOLDEN = Path(__file__).parent / "identities.json"
@@ -33,6 +41,12 @@ ROOT = Path(__file__).parents[2]
 SHA = "ab" * 32
 
 LOCAL = {"sha256": SHA, "path": Path("/anywhere")}
+STORE = DocumentStore.C(path=Path("/anywhere"))
+QUERIES = FolderQueries.C(**LOCAL, qrels_path=Path("/anywhere"))
+VALIDATION_SET = ValidationSet.C(
+    name="any", queries=QUERIES, qrels=FolderQrels.C(**LOCAL), run=ExternalRun.C(**LOCAL), store=STORE,
+    tokens=TokenStore.C(path=Path("/anywhere")),
+)  # fmt: skip
 SINGLE = {
     "a folder's documents": lambda: FolderDocuments.C(**LOCAL),
     "a folder's queries": lambda: FolderQueries.C(**LOCAL, qrels_path=Path("/anywhere")),
@@ -48,6 +62,17 @@ SINGLE = {
     "InfoNCE, defaults": lambda: InfoNCE.C(),
     "ADR-MSE, another temperature": lambda: AdrMse.C(temperature=0.5),
     "a group sampler": lambda: GroupSampler.C(queries=8, negatives=7),
+    "a sampler with a budget": lambda: GroupSampler.C(documents_per_step=64, negatives=7),
+    "a sampler of triples": lambda: TripleSampler.C(queries=32),
+    "a published run": lambda: FileRun.C(published="colbertv2-500"),
+    "a run file by its ranks": lambda: FileRun.C(**LOCAL),
+    "triples of one's own": lambda: TripleTrainingSet.C(store=STORE, queries=QUERIES, **LOCAL),
+    "queries of a fold": lambda: QueriesOfFold.C(queries=QUERIES, fold=Fold.C(folds=2, number=1, outside=True)),
+    "a folder's tokenizer": lambda: FolderTokenizer.C(**LOCAL),
+    "a hub tokenizer made to lower-case": lambda: HubTokenizer.C(id="a/b", revision="0" * 40, lower_case=True),
+    "a token store": lambda: TokeniseDocuments.C(store=STORE, tokenizer=FolderTokenizer.C(**LOCAL)),
+    "a validation": lambda: Validation.C(sets=[VALIDATION_SET], interval=100),
+    "the best checkpoint": lambda: Checkpoint.C(rule="best", path=Path("/anywhere")),
 }
 
 

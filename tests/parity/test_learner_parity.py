@@ -96,7 +96,8 @@ def plain_loop(task, initial, reference_loss):
     """Weights after the same steps, one padded batch each, by transformers and torch alone."""
     model = AutoModelForSequenceClassification.from_pretrained(initial).train()
     tokenizer = AutoTokenizer.from_pretrained(initial)
-    queries, texts, groups = task.queries.read(), StoredDocuments(task.tokens.path.parents[1] / "store"), task.training_set.open()
+    queries, groups = task.queries.read(), task.training_set.open()
+    texts = StoredDocuments(task.tokens.path.parents[1] / "store")
     steps = task.sampler.open(groups, task.seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
     schedule = get_linear_schedule_with_warmup(optimiser, WARMUP, STEPS)

@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from xpm_ce.errors import ConfigurationError
+from xpm_ce.errors import ConfigurationError, DataError
 from xpm_ce.scorers.backbones import HubBackbone, PublishedBackbone
 from xpm_ce.scorers.cross_encoder import CrossEncoder
 from xpm_ce.scorers.loading import LoadedModel
 from xpm_ce.scorers.published import PUBLISHED, Published
 from xpm_ce.scorers.transformer import TransformerScorer
+from xpm_ce.scorers.weights import load_folder
 from xpm_ce.tokens.casing import lowers_case
 from xpm_ce.tokens.pairs import special_tokens
 from xpm_ce.tokens.wordpiece import SPECIAL_TOKENS
@@ -101,6 +103,8 @@ class Republished:
     scorer: TransformerScorer
     model: Any
     """What scores in transformers, with the weights of the scorer"""
+    encoder: dict[str, torch.Tensor]
+    """The encoder's weights as they were published, by the names that they have in it"""
 
     @property
     def reference(self):
@@ -120,6 +124,39 @@ class Republished:
         return np.array(scores, np.float32)
 
 
+PRE_TRAINED_AS = {
+    "bert-base": transformers.BertForPreTraining,
+    "minilm-l12": transformers.BertModel,
+    "electra-base": transformers.ElectraForPreTraining,
+    "roberta-base": transformers.RobertaForMaskedLM,
+    "deberta-v3-base": transformers.DebertaV2ForMaskedLM,
+}
+"""Class whose weights a repository holds, by its row; the Ettin suite is a ModernBertForMaskedLM"""
+SAFE = ("bert-base", "roberta-base")
+"""Rows whose repository holds safetensors; the others hold pickles"""
+
+
+def write_weights(row, config, folder):
+    """Save a model of the class that the repository holds, as the repository holds it; gives the encoder's weights."""
+    name = next(each for each, other in PUBLISHED.items() if other is row)
+    model = PRE_TRAINED_AS.get(name, transformers.ModernBertForMaskedLM)(config)
+    model.save_pretrained(folder)
+    weights = model.state_dict()
+    if name == "bert-base":  # its LayerNorm weights have the names of TensorFlow
+        renamed = {
+            key.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"): value.clone()
+            for key, value in weights.items()
+        }
+        save_file(renamed, folder / "model.safetensors", {"format": "pt"})
+    if name == "deberta-v3-base":
+        weights = {key: value.half() for key, value in weights.items()}
+        model.load_state_dict(weights)
+    if name not in SAFE:
+        (folder / "model.safetensors").unlink()
+        torch.save(weights, folder / "pytorch_model.bin")
+    return {key: value.clone() for key, value in model.base_model.state_dict().items()}
+
+
 @pytest.fixture(scope="module", params=[name for name, row in PUBLISHED.items() if row.new_head])
 def published(request, tmp_path_factory):
     name, row = request.param, PUBLISHED[request.param]
@@ -133,7 +170,7 @@ def published(request, tmp_path_factory):
     config = AutoConfig.for_model(row.family, **{**keys, **special, "vocab_size": len(tokenizer)})
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        AutoModel.from_config(config).save_pretrained(folder)
+        encoder = write_weights(row, config, folder)
     tokenizer.save_pretrained(folder)
     if not row.says_lower_case:  # a vocabulary, and settings that keep capitals
         settings = json.loads((folder / "tokenizer_config.json").read_text())
@@ -148,8 +185,18 @@ def published(request, tmp_path_factory):
         scorer = wanted.instance().build().eval()
     scorer.save(folder.parent / "saved")
     model = AutoModelForSequenceClassification.from_pretrained(folder.parent / "saved").eval()
-    yield Republished(row, folder, scorer, model)
+    yield Republished(row, folder, scorer, model, encoder)
     shutil.rmtree(cache)
+
+
+def test_every_weight_of_the_encoder_is_the_published_one_and_in_fp32(published):
+    loaded = published.scorer.model.base_model.state_dict()
+    for name, weights in published.encoder.items():
+        if name.startswith("pooler") and name not in loaded:
+            continue  # of a class whose head has none
+        assert torch.equal(loaded[name], weights.float())
+        assert loaded[name].dtype == torch.float32
+    assert loaded.keys() - published.encoder.keys() <= {name.partition(".")[2] for name in published.scorer.new_weights}
 
 
 def filler(tokenizer, tokens):
@@ -216,6 +263,19 @@ def test_the_files_of_minilm_do_not_decide_about_capitals(published):
     assert as_published.tokenize("Paris") != published.scorer.tokenizer.tokenize("Paris") == ["paris"]
     saved = AutoTokenizer.from_pretrained(published.folder.parent / "saved")
     assert saved.tokenize("Paris") == ["paris"]
+
+
+@pytest.mark.parametrize("published", ["ettin-17m"], indirect=True)
+def test_an_ettin_folder_whose_embeddings_are_only_in_the_decoder_is_refused(published, tmp_path):
+    folder = shutil.copytree(published.folder, tmp_path / "converted")
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    del weights["model.embeddings.tok_embeddings.weight"]
+    (folder / "pytorch_model.bin").unlink()
+    save_file({key: value.clone() for key, value in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        DataError, match=r"outside of the head are missing, the first is model\.embeddings\.tok_embeddings"
+    ):
+        load_folder(folder, head_seed=0)
 
 
 # -- rows without files ---------------------------------------------------------------------------------------------

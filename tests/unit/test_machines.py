@@ -36,7 +36,7 @@ def test_jobs_at_once_are_bounded_by_cores_memory_and_the_file(tmp_path):
         ("locl: {}\n", "launchers.yaml:1: unknown key locl\n  Did you mean local?"),
         ("local:\n  cores: two\n", "launchers.yaml:2: local.cores must be a number\n  Found 'two'."),
         ("local:\n  cores: true\n", "launchers.yaml:2: local.cores must be a number\n  Found True."),
-        ("local:\n  capabilities: [fp8]\n", "launchers.yaml:2: local.capabilities must be a list of fp32, bf16"),
+        ("local:\n  capabilities: [fp8]\n", "launchers.yaml:2: local.capabilities must be a list of fp32, tf32, bf16,"),
         ("local:\n  cores: 2\n  parallel_jobs: 3\n", "launchers.yaml:2: 3 jobs of 1 threads do not fit 2 cores"),
         ("local:\n  cores: 0\n", "launchers.yaml:2: cores must be positive"),
         ("local: [\n", "launchers.yaml:2: this is not YAML"),

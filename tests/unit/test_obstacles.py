@@ -1,8 +1,11 @@
 """What a plan says of backbones that cannot be had here: which jobs are blocked, and what would unblock them."""
 
+import pytest
 from studies import plan_of, study
 
+from xpm_ce.errors import ConfigurationError
 from xpm_ce.graph.planner import State, Why
+from xpm_ce.graph.rendering import rendered_plan
 from xpm_ce.scorers.hub import cached_folder
 from xpm_ce.scorers.published import PUBLISHED
 
@@ -52,6 +55,24 @@ def test_offline_a_repository_that_is_not_cached_blocks_its_jobs(tmp_path, monke
     (folder / "config.json").write_text("{}")
     assert cached_folder("someone/model", COMMIT) == folder
     assert not blocked(planned(tmp_path, backbone))
+
+
+def test_models_and_teachers_come_from_the_hub_too_and_the_printed_plan_says_what_blocks_them(tmp_path):
+    model = {"name": "mono", "backbone": {"type": "published", "name": "monoelectra-base"}, "max_length": 64}
+    training_set = {"type": "mined", "teacher": {"model": model, "depth": 10}}
+    file = study(tmp_path, models=[model], training_set=training_set, grid={"learner.loss": ["margin_mse"]})
+    plan = plan_of(tmp_path / "workspace", file=file)
+    assert {"tokens", "rerank", "training set", "learn"} <= set(blocked(plan))
+    assert rendered_plan(plan).count("Blocked: what it reads cannot be had here: no commit of webis/monoelectra") == 1
+    model["backbone"]["revision"] = COMMIT
+    file = study(tmp_path, models=[model], training_set=training_set, grid={"learner.loss": ["margin_mse"]})
+    assert not blocked(plan_of(tmp_path / "workspace", file=file))
+
+
+@pytest.mark.parametrize("places", [{}, {"path": "here", "backbone": {"type": "published", "name": "bert-base"}}])
+def test_a_model_comes_from_one_place(tmp_path, places):
+    with pytest.raises(ConfigurationError, match=r"Give path or backbone"):
+        plan_of(tmp_path / "ws", file=study(tmp_path, models=[{"name": "m", "max_length": 64, **places}]))
 
 
 def test_the_name_of_a_backbone_is_not_in_its_identity(tmp_path):

@@ -18,8 +18,8 @@ def rows():
         commit = f"`{row.revision[:12]}`" if row.revision else "none on record"
         capitals = "kept" if not row.lower_case else "lowered" if row.says_lower_case else "lowered, made to"
         lines.append(
-            f"| `{name}` | [{row.id}](https://huggingface.co/{row.id}), {commit} | {row.family} | {row.usable_positions} "
-            f"| {row.token_types if row.token_types > 1 else 'none'} | {capitals} | "
+            f"| `{name}` | [{row.id}](https://huggingface.co/{row.id}), {commit} | {row.family} "
+            f"| {row.usable_positions} | {row.token_types if row.token_types > 1 else 'none'} | {capitals} | "
             f"{'files' if row.template_in_files else 'class'} | {row.millions} M | {row.licence} |"
         )
     traps = {}

@@ -527,7 +527,8 @@ def test_batches_hold_every_sequence_once_and_stay_within_the_budget(lengths, bu
     computed = [computed_tokens(np.array(lengths)[batch], padded=padded) for batch in batches]
     assert max(computed, default=0) <= budget
     if not padded:  # the next sequence would not have fitted
-        assert all(now + after[0] > budget for now, after in zip(computed, [[lengths[i] for i in b] for b in batches[1:]], strict=False))
+        next_ones = [lengths[batch[0]] for batch in batches[1:]]
+        assert all(now + after > budget for now, after in zip(computed, next_ones, strict=False))
     assert longest == sorted(longest, reverse=True)
     shortest = [min(lengths[place] for place in batch) for batch in batches]
     assert all(before >= after for before, after in zip(shortest, longest[1:], strict=False))

@@ -62,7 +62,9 @@ def _int8(weight: Tensor, bias: Tensor | None, activation: str | None) -> Linear
     import warnings
 
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-    layer.weight, layer.bias = nn.Parameter(weight.float()), None if bias is None else nn.Parameter(bias.float())
+    layer.weight = nn.Parameter(weight.float())
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.float())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch names its successor, which is another package
         ready = torch.ao.quantization.quantize_dynamic(
@@ -80,5 +82,5 @@ def _together(modules: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
     if len(modules) == 1:
         return modules[0].weight, modules[0].bias
     weight = torch.cat([each.weight for each in modules])
-    biases = [each.bias for each in modules]
-    return weight, None if biases[0] is None else torch.cat(biases)
+    biases: list[Tensor] = [each.bias for each in modules if each.bias is not None]
+    return weight, torch.cat(biases) if biases else None

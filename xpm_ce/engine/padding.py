@@ -3,6 +3,8 @@
 This module knows token ids, no model.
 """
 
+import itertools
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +32,8 @@ class Batch(NamedTuple):
         return Batch(self.ids.to(device), self.mask.to(device), types)
 
 
-class Span(NamedTuple):
+@dataclass(frozen=True)
+class Span:
     """Sequences of one length that stand together in a pack."""
 
     count: int
@@ -65,9 +68,16 @@ class Pack(NamedTuple):
         """The same pack on another device."""
         if device.type == "cpu":
             return self
-        moved = (each.pin_memory().to(device, non_blocking=True) for each in self[:4])
-        types = None if self.token_types is None else self.token_types.pin_memory().to(device, non_blocking=True)
-        return Pack(*moved, types, self.spans)
+        types = None if self.token_types is None else _moved(self.token_types, device)
+        ids, positions, sequences, starts = (
+            _moved(each, device) for each in (self.ids, self.positions, self.sequences, self.starts)
+        )
+        return Pack(ids, positions, sequences, starts, types, self.spans)
+
+
+def _moved(values: Tensor, device: torch.device) -> Tensor:
+    """The same on a GPU, which need not have arrived yet."""
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 def packed(sequences: Sequences) -> Pack:
@@ -75,9 +85,7 @@ def packed(sequences: Sequences) -> Pack:
     lengths, starts = sequences.lengths, starts_of(sequences.lengths)
     changes = np.flatnonzero(np.diff(lengths)) + 1
     edges = [0, *changes.tolist(), len(lengths)]
-    spans = tuple(
-        Span(last - first, int(lengths[first])) for first, last in zip(edges[:-1], edges[1:], strict=True)
-    )
+    spans = tuple(Span(last - first, int(lengths[first])) for first, last in itertools.pairwise(edges))
     types = sequences.token_types
     return Pack(
         torch.from_numpy(sequences.ids.astype(np.int64)),

@@ -17,11 +17,9 @@ from xpm_ce.graph.siblings import take_over_finished_work
 from xpm_ce.graph.stages import START_FROM, paths_before, stage_before
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.wiring import PreparedSet, Wiring
-from xpm_ce.learn.learner import Learner
 from xpm_ce.measures import names
 from xpm_ce.scorers.models import InitialModel
 from xpm_ce.scorers.started import StartedScorer
-from xpm_ce.scorers.scorer import Scorer
 from xpm_ce.settings import Document, typed
 from xpm_ce.workspace import FIRST_STAGE, MODEL, RUN, TRAINED, UNTRAINED, Workspace
 
@@ -163,8 +161,8 @@ class Builder:
         for prepared in sets:
             rerank = Rerank.C(
                 model=model, run=prepared.run, queries=prepared.queries, store=prepared.store,
-                tokens=self.wiring.tokens(prepared.store, reader), depth=max(evaluation.depths), precision=evaluation.precision, device=evaluation.device,
-                tokens_per_batch=evaluation.tokens_per_batch,
+                tokens=self.wiring.tokens(prepared.store, reader), depth=max(evaluation.depths),
+                precision=evaluation.precision, device=evaluation.device, tokens_per_batch=evaluation.tokens_per_batch,
             )  # fmt: skip
             run = self.submit(rerank, kind="rerank", coordinates=_where(coordinates, prepared, system))
             self.measured(run, system, coordinates, prepared, evaluation, first_stage=prepared.run)

@@ -213,7 +213,8 @@ def check_validation(learner: Learner) -> None:
 
 
 def check_supervision(loss: Loss, sampler: Sampler, training_set: TrainingSet) -> None:
-    """ConfigurationError where a training set does not carry what a loss or a sampler needs."""
+    """ConfigurationError where a training set does not hold or carry what a loss or a sampler needs."""
+    sampler.check(training_set)
     known = carried(training_set.supervision)
     missing = sorted(loss.NEEDS - known)
     if missing:

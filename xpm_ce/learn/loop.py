@@ -104,7 +104,7 @@ class Training:
         self.texts = TrainingTexts(
             groups, queries=task.queries.read(), tokens=task.tokens.open(), encoder=self.scorer.encoder
         )
-        self.training_queries = len(groups)
+        self.training_queries = len(groups.query_ids())
         self.optimisation = Optimisation(
             self.scorer.parameters(),
             learning_rate=task.learning_rate,

@@ -57,7 +57,7 @@ class Loss(Config):
 
     @property
     def separable(self) -> bool:
-        """Whether the loss is the mean over queries of what `terms` gives; a class of its own `__call__` need not be."""
+        """Whether the loss is the mean over queries of its terms; what has a `__call__` of its own need not be."""
         return type(self).__call__ is Loss.__call__
 
     def given(self, supervision: Supervision, kind: str) -> "Tensor":

@@ -287,7 +287,6 @@ PUBLISHED = {
         citation=_DEBERTA,
         traps=(
             "relative positions have no end, so longer pairs would run; 512 is what it was trained with, and the limit",
-            "the weights are stored in fp16: read as they are they would be trained in fp16, here they become fp32",
         ),
     ),
     "monoelectra-base": Published(

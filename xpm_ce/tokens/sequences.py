@@ -4,6 +4,7 @@ This module does not know where the ids come from, nor what reads them; it loads
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,8 @@ class EncodedPair(NamedTuple):
     """Whether the document was cut to fit"""
 
 
-class Sequences(NamedTuple):
+@dataclass(frozen=True)
+class Sequences:
     """What a cross-encoder reads: pairs, one after the other."""
 
     ids: np.ndarray

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 def tokenise(task: "TokeniseDocuments", *, progress: Progress = lambda share, words: None) -> None:
     """Write the token store; DataError where the tokenizer is not there."""
+    if task.tokens.exists():  # complete, or it would not have this name
+        return
     texts, tokenizer = task.store.open(), task.tokenizer.load()
     partial = task.tokens.with_name(f"{task.tokens.name}.partial")
     Blocks(partial, texts, tokenizer).write_missing(progress)
@@ -66,7 +68,8 @@ class Blocks:
             lengths.truncate(documents * 8)
             while documents < len(self._texts):
                 rows = range(documents, min(documents + DOCUMENTS_PER_BLOCK, len(self._texts)))
-                found = self._backend.encode_batch_fast([self._texts.text(row) for row in rows], add_special_tokens=False)
+                texts = [self._texts.text(row) for row in rows]
+                found = self._backend.encode_batch_fast(texts, add_special_tokens=False)
                 counts = np.fromiter((len(each.ids) for each in found), np.int64, len(found))
                 ids.write(np.concatenate([np.array(each.ids, self._type) for each in found]).tobytes())
                 lengths.write(counts.tobytes())
