@@ -49,7 +49,8 @@ PEER, PEER_BF16, XPMIR = "sentence-transformers fp32", "sentence-transformers bf
 SYSTEMS = (OURS_BF16, OURS_INT8, PEER, PEER_BF16, XPMIR)
 """What may be left out"""
 TOP = 10
-WARMUP_CANDIDATES = 2 * BATCH
+WARMUP_CANDIDATES = 4 * BATCH
+"""Candidates of rounds that are not timed: those before, and the one whose memory is looked at"""
 TOKENISING_ROUNDS = 7
 
 
@@ -175,15 +176,16 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
 
     def turn(name: str, system: Any, candidates: Any) -> Callable[[int], None]:
         def run(number: int) -> None:
-            count = settings.candidates if number >= settings.warmup else min(settings.candidates, WARMUP_CANDIDATES)
-            scores[name] = system.scores(query, candidates[:count])
+            most = WARMUP_CANDIDATES if number < settings.warmup else settings.candidates
+            scores[name] = system.scores(query, candidates[:most])
 
         return run
 
     turns = {name: turn(name, each, rows) for name, each in ours.items()}
     turns |= {name: turn(name, each, world.passages) for name, each in others.items()}
     spent = in_turns(turns, warmup=settings.warmup, rounds=settings.rounds, device=device)
-    memory = memory_of_each(turns, settings.warmup, device=device)
+    reranked = dict(scores)
+    memory = memory_of_each(turns, 0, device=device)
     first = next(iter(ours.values()))
     lengths = first.sequences(query, rows).lengths
     products = MatrixProducts.of(first.model.scorer.model, head=first.model.scorer.family.head)
@@ -195,7 +197,7 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
     )  # fmt: skip
     say(f"re-ranking  {settings.shape}: {settings.candidates} candidates, {lengths.mean():.0f} tokens a pair")
     ratios = report_speed(settings, spent, memory, flops=flops, products=products)
-    report_scores(scores, unmodified.scores(query, rows))
+    report_scores(reranked, unmodified.scores(query, rows))
     tokenising = time_tokenising(first, first.model.scorer, world, query, rows)
     ratios["batch_from_tokens_vs_from_texts"] = tokenising.texts / tokenising.tokens
     say(
@@ -211,10 +213,10 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
 def report_speed(
     settings: Settings, spent: dict[str, Spent], memory: dict[str, float], *, flops: int, products: MatrixProducts
 ) -> dict[str, float | None]:
-    """Print what each system took; `flops` and `memory`, in MiB, are of one re-ranking."""
+    """Print what each system took; `flops` are of one re-ranking, `memory` is in MiB."""
     device, clock = settings.device, clock_of(settings.device, settings.threads)
     peaks = {}
-    for precision in (FP32, BF16) if OURS_BF16 in spent else (FP32,):
+    for precision in (FP32, BF16) if any(name.endswith(BF16) for name in spent) else (FP32,):
         with computing(precision, device):
             peaks[precision] = matmul_peak(precision, device, products)
     shares = {

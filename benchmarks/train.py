@@ -170,8 +170,8 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
         steps = {name: system.step for name, system in systems.items()}
         spent = in_turns(steps, warmup=settings.warmup, rounds=settings.rounds, device=device)
         memory = memory_of_each(steps, settings.steps - 1, device=device)
-        for name, wanted in ((PEER, torch.float32), (PEER_BF16, torch.bfloat16)):
-            if name in systems and systems[name].computed != wanted:
+        for name, dtype in ((PEER, torch.float32), (PEER_BF16, torch.bfloat16)):
+            if name in systems and systems[name].computed != dtype:
                 raise AssertionError(f"{name} computed in {systems[name].computed}")
     flops, tokens = [], []
     for number in range(settings.warmup, settings.steps - 1):
@@ -194,7 +194,7 @@ def report(
     device, pairs = settings.device, 2 * settings.queries
     clock = clock_of(device, settings.threads)
     peaks = {}
-    for precision in (FP32, BF16) if OURS_BF16 in spent else (FP32,):
+    for precision in (FP32, BF16) if any(name.endswith(BF16) for name in spent) else (FP32,):
         with computing(precision, device):
             peaks[precision] = matmul_peak(precision, device, products)
     rates = {

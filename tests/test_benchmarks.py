@@ -26,7 +26,7 @@ RERANK = {
     "rerank_fp32_vs_st", "rerank_bf16_vs_st_fp32", "rerank_bf16_vs_st_bf16", "rerank_int8_vs_st_fp32",
     "rerank_fp32_vs_xpmir", "rerank_share_of_peak", "rerank_bf16_share_of_peak", "batch_from_tokens_vs_from_texts",
 }  # fmt: skip
-MEMORY = {"memory_24_vs_8", "memory_most_vs_least"}
+MEMORY = {"memory_24_vs_8", "step_memory_24_vs_8"}
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -73,6 +73,23 @@ def test_every_command_of_the_page_is_one_that_its_script_takes(script):
     for command in commands:
         file, *arguments = shlex.split(command, comments=True)
         script(Path(file).stem).main.make_context(file, arguments)
+
+
+def test_the_table_of_the_page_shows_what_the_scripts_printed():
+    """A column is a shape, a row a ratio; what could not be measured is a dash."""
+    shown = re.search(r"<!-- ratios -->\n(.*?)<!-- end of ratios -->", PAGE.read_text(), re.DOTALL)
+    assert shown
+    header, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown[1].splitlines()]
+    rows = {name.strip("`"): dict(zip(header[1:], cells, strict=True)) for name, *cells in lines}
+    assert {"train_fp32_vs_st", "rerank_fp32_vs_st", "rerank_share_of_peak"} <= rows.keys()
+    for shape in header[1:]:
+        ratios: dict[str, float | None] = {}
+        for script in ("train", "rerank"):
+            printed = (ROOT / "docs" / "performance" / f"{script}-{shape}.txt").read_text()
+            ratios |= json.loads(printed.splitlines()[-1])["ratios"]
+        for name, cells in rows.items():
+            value = ratios[name]
+            assert cells[shape] == ("–" if value is None else f"{value:.0%}" if "share" in name else f"{value:.2f}")
 
 
 def test_systems_take_turns_and_warm_up_is_not_timed(script):

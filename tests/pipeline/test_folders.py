@@ -91,7 +91,7 @@ def test_an_existing_model_and_a_run_from_elsewhere_are_measured_without_trainin
         f"models=[{{name: mine, path: {checkpoint}, max_length: 32}}]",
         f"runs=[{{name: theirs, path: {tmp_path / 'theirs.run'}}}]",
     ]
-    assert kinds_to_run(plan_of(workspace, *more, file=study)) == {"rerank": 1, "measure": 2}
+    assert kinds_to_run(plan_of(workspace, *more, file=study)) == {"tokens": 1, "rerank": 1, "measure": 2}
     process = run_command("xpm-ce", "run", study, "--workdir", workspace, "-c", more[0], "-c", more[1])
     assert process.returncode == 0, process.stdout + process.stderr
     tables = json.loads(run_command("xpm-ce", "table", "tiny", "--workdir", workspace, "--json").stdout)["tables"]
@@ -118,4 +118,4 @@ def test_a_re_ranked_run_is_a_training_set_with_teacher_scores(finished):
         workspace, f"training_set={{type: run, depth: 5, teacher: {teacher}}}", "grid.learner.loss=[margin_mse]",
         "learner.sampler={type: lists, queries: 2, documents: 3}", file=study,
     )  # fmt: skip
-    assert kinds_to_run(plan) == {"rerank": 2, "training set": 1, "learn": 1, "measure": 1}
+    assert kinds_to_run(plan) == {"tokens": 1, "rerank": 2, "training set": 1, "learn": 1, "measure": 1}

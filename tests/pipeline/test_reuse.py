@@ -21,7 +21,7 @@ def folder_of(workspace: Path, plan, kind: str, **coordinates: str) -> Path:
 
 def test_the_first_run_runs_every_job_and_prints_the_table(tiny_workspace):
     printed = (tiny_workspace.parent / "first_run.txt").read_text()
-    assert "16 jobs run, 0 reused, 0 failed" in printed
+    assert "17 jobs run, 0 reused, 0 failed" in printed
     for row in ("BM25", "BM25, best order of its documents", "untrained", "infonce", "margin_mse"):
         assert f"| {row} " in printed
 
@@ -30,14 +30,14 @@ def test_the_same_command_again_runs_nothing_and_says_so(tiny_workspace, run_com
     before = {path: path.stat().st_mtime_ns for path in tiny_workspace.glob("jobs/*/*/*.done")}
     process = run_command("xpm-ce", "run", TINY, "--workdir", tiny_workspace)
     assert process.returncode == 0, process.stderr
-    assert "nothing to run: all 16 jobs were done before" in process.stdout
+    assert "nothing to run: all 17 jobs were done before" in process.stdout
     assert {path: path.stat().st_mtime_ns for path in tiny_workspace.glob("jobs/*/*/*.done")} == before
 
 
 def test_experimaestros_own_door_finds_the_same_jobs(tiny_workspace, run_command):
     process = run_command("experimaestro", "run-experiment", TINY, "--workdir", tiny_workspace)
     assert process.returncode == 0, process.stderr
-    assert "nothing to run: all 16 jobs were done before" in process.stdout
+    assert "nothing to run: all 17 jobs were done before" in process.stdout
 
 
 def test_nothing_is_written_into_the_home(tiny_workspace, home):
@@ -157,7 +157,7 @@ def test_deleting_any_job_folder_restores_exactly_it(workspace_copy, run_command
         assert {job.identity for job in to_run(plan_of(workspace_copy))} == deleted
     process = run_command("xpm-ce", "run", TINY, "--workdir", workspace_copy)
     assert process.returncode == 0, process.stdout + process.stderr
-    assert f"{len(deleted)} jobs run, {16 - len(deleted)} reused" in process.stdout
+    assert f"{len(deleted)} jobs run, {17 - len(deleted)} reused" in process.stdout
     assert outputs_of(workspace_copy) == before
 
 

@@ -26,7 +26,7 @@ from xpm_ce.data.stored_documents import StoredDocuments
 from xpm_ce.data.supervision import LABELS, TEACHER_SCORES
 from xpm_ce.data.training_set import TrainingGroup, TrainingSet, write_training_set
 from xpm_ce.engine.compute import check_computed
-from xpm_ce.engine.dropout import DropoutKeys, KeyedDropout, Place, dropped, mixed, row_keys, sequence_keys
+from xpm_ce.engine.dropout import DropoutKeys, KeyedDropout, Place, kept, mixed, row_keys, sequence_keys
 from xpm_ce.engine.precision import capabilities
 from xpm_ce.errors import ConfigurationError, DataError, MachineError
 from xpm_ce.learn.curve import CurveFile, CurvePoint
@@ -251,7 +251,7 @@ def test_a_step_in_many_batches_has_the_gradient_of_one_batch_with_dropout_activ
 def mask(sequences, *shape, step=0, site=7, probability=0.1, first=0):
     keys = sequence_keys(first + sequences, seed=1, step=step)[first:]
     *rows, columns = shape
-    return ~dropped(row_keys(mixed(keys ^ site), *rows), columns, probability=probability)
+    return kept(row_keys(mixed(keys ^ site), *rows), columns, probability=probability).bool()
 
 
 def test_a_mask_depends_on_the_sequence_and_not_on_batch_or_padding():

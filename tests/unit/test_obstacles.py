@@ -69,6 +69,19 @@ def test_models_and_teachers_come_from_the_hub_too_and_the_printed_plan_says_wha
     assert not blocked(plan_of(tmp_path / "workspace", file=file))
 
 
+def test_a_training_file_that_nothing_downloads_or_that_is_not_there_blocks_its_training_set(tmp_path):
+    def reasons(**keys):
+        training_set, sampler = {"type": "triples", **keys}, {"type": "triples", "queries": 2}
+        grid = {"n": {"a": {"learner.loss": "bce", "learner.sampler": sampler}}}
+        return blocked(plan_of(tmp_path / "ws", file=study(tmp_path, training_set=training_set, grid=grid)))
+
+    (remedy,) = reasons(published="msmarco-triples-1")["training set"].values
+    assert "Get qidpidtriples.train.full.tsv.gz from https://" in remedy
+    (remedy,) = reasons(published="msmarco-triples-1", path="nowhere.tsv.gz")["training set"].values
+    assert "there is no file" in remedy
+    assert not reasons(published="msmarco-triples-2")
+
+
 @pytest.mark.parametrize("places", [{}, {"path": "here", "backbone": {"type": "published", "name": "bert-base"}}])
 def test_a_model_comes_from_one_place(tmp_path, places):
     with pytest.raises(ConfigurationError, match=r"Give path or backbone"):

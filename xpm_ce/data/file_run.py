@@ -8,7 +8,7 @@ from typing import Optional
 
 from experimaestro import Constant, Meta, Param, field
 
-from xpm_ce.data.published import RUN, RUN_COLUMNS, check_source, located, published
+from xpm_ce.data.published import RUN, RUN_COLUMNS, check_source, located, obstacle, published
 from xpm_ce.data.runs import Run
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.measures.rankings import Rankings
@@ -46,6 +46,11 @@ class FileRun(Run):
     order: Param[str] = field(default=BY_RANK)
     """"rank" or "score": the column that orders documents. Tools that permute lists write scores that tie, or those
     of another ranking, so that only the rank can be trusted"""
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps the file from being had here, and what to do about it; None where nothing is known to."""
+        return obstacle(self.published, self.path)
 
     @property
     def layout(self) -> list[str]:

@@ -204,9 +204,22 @@ def located(name: str | None, path: Path | None, sha256: str | None) -> Path:
     return path
 
 
+def obstacle(name: str | None, path: Path | None) -> str | None:
+    """What keeps a file from being had here, and what to do about it; None where nothing is known to."""
+    if path is not None:
+        return None if path.is_file() else f"there is no file {path}. Check the path."
+    if name is None or PUBLISHED[name].datamaestro is not None:
+        return None
+    return f"nothing downloads {name} for you. {_getting(PUBLISHED[name])}"
+
+
+def _getting(row: PublishedFile) -> str:
+    return f"Get {row.file} from {row.publication.source} and give its path."
+
+
 def _obtained(name: str, row: PublishedFile) -> Path:
     """Where datamaestro has a published file."""
-    remedy = f"Get {row.file} from {row.publication.source} and give its path."
+    remedy = _getting(row)
     if row.datamaestro is None:
         raise DataError(f"{name} has no path, and datamaestro does not have it", remedy=remedy)
     from xpm_ce.data.datamaestro_source import load

@@ -9,7 +9,7 @@ from typing import Optional
 from experimaestro import Constant, Meta, Param, PathGenerator, field
 
 from xpm_ce.data.parts import Queries
-from xpm_ce.data.published import TRIPLES, check_source, published
+from xpm_ce.data.published import TRIPLES, check_source, obstacle, published
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.data.supervision import LABELS, TEACHER_ORDER, TEACHER_SCORES
 from xpm_ce.data.training_set import TRIPLES as HOLDS_TRIPLES
@@ -58,6 +58,11 @@ class TripleTrainingSet(Job):
 
     counts: Meta[Path] = field(default_factory=PathGenerator("counts.json"))
     """What was read and left out"""
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps the file from being had here, and what to do about it; None where nothing is known to."""
+        return obstacle(self.published, self.path)
 
     @property
     def layout(self) -> list[str]:

@@ -2,13 +2,13 @@
 
 However a step's sequences are cut into batches, padded or packed, the same numbers are dropped. A mask bit is the
 product of an odd random key of its row and one of its column, modulo 2^32, compared with a threshold: two passes over
-the numbers, where a random stream takes a dozen, and there is no state to save. Keys are murmur3's finaliser of keys
-above them. This module knows no model.
+the numbers, where a random stream takes a dozen. Masks are not kept for the backward pass, but made again, and there is
+no state to save. Keys are murmur3's finaliser of keys above them. This module knows no model.
 """
 
 import hashlib
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -37,11 +37,16 @@ def _numbers(count: int, device: torch.device) -> Tensor:
     return torch.arange(1, count + 1, dtype=torch.int32, device=device).mul_(_STRIDE)
 
 
-def dropped(rows: Tensor, columns: int, *, probability: float) -> Tensor:
-    """Which numbers of `[..., columns]` are dropped, bool; `rows` are the keys of the rows, int32 `[...]`."""
+def _numbers_at(positions: Tensor) -> Tensor:
+    """The numbers of `_numbers` at some positions, int32."""
+    return (positions.to(torch.int32) + 1).mul_(_STRIDE)
+
+
+def kept(rows: Tensor, columns: int, *, probability: float) -> Tensor:
+    """Which numbers of `[..., columns]` are not dropped, int32, 0 or 1; `rows` are the rows' keys, int32 `[...]`."""
     odd = mixed(_numbers(columns, rows.device)).bitwise_or_(1)
     threshold = round(probability * 2**32) - 2**31
-    return ((rows | 1).unsqueeze(-1) * odd) < threshold
+    return ((rows | 1).unsqueeze(-1) * odd).ge_(threshold)
 
 
 def row_keys(keys: Tensor, *axes: int) -> Tensor:
@@ -51,8 +56,30 @@ def row_keys(keys: Tensor, *axes: int) -> Tensor:
     return keys
 
 
-def _without(values: Tensor, mask: Tensor, probability: float) -> Tensor:
-    return values.masked_fill(mask, 0.0).mul_(1 / (1 - probability))  # keeps a byte a number for backward
+def without(values: Tensor, rows: Tensor, probability: float) -> Tensor:
+    """`values` `[..., columns]` with some set to 0, the others not scaled up; it has no gradient."""
+    ones = kept(rows, values.shape[-1], probability=probability)
+    if values.dtype != torch.float32:
+        return ones.to(values.dtype).mul_(values)
+    # bits times 0 or 1: integers are multiplied where a mask of bytes takes five times as long
+    return torch.mul(values.view(torch.int32), ones, out=ones).view(torch.float32)
+
+
+class _Dropped(torch.autograd.Function):
+    """Some numbers set to 0 and the others scaled up, added to `residual` where there is one."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rows: Tensor, probability: float, residual: Tensor | None) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.probability = probability
+        left, scale = without(values, rows, probability), 1 / (1 - probability)
+        return left.mul_(scale) if residual is None else torch.add(residual, left, alpha=scale, out=left)
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None, None, Tensor | None]:  # type: ignore[override]
+        (rows,) = ctx.saved_tensors
+        left = without(slopes, rows, ctx.probability).mul_(1 / (1 - ctx.probability))
+        return left, None, None, slopes if ctx.needs_input_grad[3] else None
 
 
 class DropoutKeys:
@@ -92,8 +119,8 @@ class Place(NamedTuple):
         shape = (1, *values.shape) if self.shared else values.shape
         if len(keys) != shape[0]:
             raise RuntimeError(f"{len(keys)} keys for {shape[0]} sequences")
-        mask = dropped(row_keys(keys, *shape[1:-1]), shape[-1], probability=probability)
-        return _without(values, mask.view(values.shape), probability)
+        rows = row_keys(keys, *shape[1:-1])
+        return _Dropped.apply(values, rows.view(values.shape[:-1]), probability, None)
 
     def in_pack(self, probability: float) -> "PackDropout":
         """What is dropped here where sequences are not padded."""
@@ -112,24 +139,17 @@ class PackDropout(NamedTuple):
 
     probability: float
 
-    def of(self, sequences: slice) -> "PackDropout":
-        """The same for some of the sequences."""
-        return PackDropout(self.keys[sequences], self.probability)
+    def drop(self, values: Tensor, rows: Tensor, *, residual: Tensor | None = None) -> Tensor:
+        """Drop in `values` `[..., columns]`, whose rows have the keys `[...]`; `residual` is added to what is left."""
+        return _Dropped.apply(values, rows, self.probability, residual)
 
-    def drop_tokens(self, values: Tensor, sequences: Tensor, positions: Tensor) -> Tensor:
-        """Drop in `values` `[tokens, columns]`; which sequence each token is of, and where it stands in it."""
-        rows = mixed(self.keys[sequences] + (positions.to(torch.int32) + 1).mul_(_STRIDE))
-        return _without(values, dropped(rows, values.shape[-1], probability=self.probability), self.probability)
+    def rows_of_tokens(self, sequences: Tensor, positions: Tensor) -> Tensor:
+        """The key of each token, int32 `[tokens]`: of which sequence it is, and where it stands in it."""
+        return mixed(self.keys[sequences] + _numbers_at(positions))
 
-    def drop_first(self, values: Tensor) -> Tensor:
-        """Drop in `values` `[sequences, columns]`, which are of the first token of each sequence."""
-        rows = row_keys(self.keys, 1)[:, 0]
-        return _without(values, dropped(rows, values.shape[-1], probability=self.probability), self.probability)
-
-    def drop_probabilities(self, values: Tensor) -> Tensor:
-        """Drop in `values` `[sequences, heads, queries, keys]`, queries from the first token on."""
-        rows = row_keys(self.keys, *values.shape[1:-1])
-        return _without(values, dropped(rows, values.shape[-1], probability=self.probability), self.probability)
+    def rows_of_heads(self, heads: int, sequences: Tensor, positions: Tensor) -> Tensor:
+        """The key of each token as a query of each head, int32 `[tokens, heads]`."""
+        return mixed(row_keys(self.keys, heads)[sequences] + _numbers_at(positions).unsqueeze(1))
 
 
 def site_of(name: str) -> int:

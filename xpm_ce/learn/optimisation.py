@@ -50,7 +50,8 @@ class Optimisation:
         for group in self._optimiser.param_groups:
             group["lr"] = self.learning_rate(step)
         self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=True)
+        # gradients keep their memory, so that a step in one batch has the peak of a step in many
+        self._optimiser.zero_grad(set_to_none=False)
 
     def state(self) -> dict[str, Any]:
         """What has to be saved to go on."""

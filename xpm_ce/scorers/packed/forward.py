@@ -51,12 +51,20 @@ def drops(module: nn.Module | None) -> PackDropout | None:
     return module.in_pack() if isinstance(module, KeyedDropout) else None
 
 
-def drop_tokens(module: nn.Module | None, values: Tensor, pack: Pack, *, first_only: bool = False) -> Tensor:
-    """`values` `[tokens, columns]` through a dropout module; `[sequences, columns]` with `first_only`."""
+def drop_tokens(
+    module: nn.Module | None, values: Tensor, pack: Pack, *, first_only: bool = False, residual: Tensor | None = None
+) -> Tensor:
+    """`values` `[tokens, columns]` through a dropout module, plus `residual`.
+
+    With `first_only` they are `[sequences, columns]`, of the first tokens.
+    """
     dropout = drops(module)
     if dropout is None:
-        return values
-    return dropout.drop_first(values) if first_only else dropout.drop_tokens(values, pack.sequences, pack.positions)
+        return values if residual is None else values + residual
+    sequences, positions = pack.sequences, pack.positions
+    if first_only:
+        sequences, positions = sequences[pack.starts], positions[pack.starts]
+    return dropout.drop(values, dropout.rows_of_tokens(sequences, positions), residual=residual)
 
 
 def dropped_probabilities(module: nn.Module, probability: float) -> PackDropout | None:

@@ -71,15 +71,16 @@ class PackedLayer:
             query,
             key,
             value,
-            pack.spans,
+            pack,
             scale=self._scale,
             first_only=first_only,
             dropout=dropped_probabilities(parts.attention, parts.attention.dropout.p),
         )
         dropout, norm = parts.middle
-        middle = normed(norm, drop_tokens(dropout, self._dense(taken), pack, first_only=first_only) + residual)
+        middle = drop_tokens(dropout, self._dense(taken), pack, first_only=first_only, residual=residual)
+        middle = normed(norm, middle)
         inner = self._up(middle)
         if not self._fused:
             inner = parts.activation(inner)
         dropout, norm = parts.outer
-        return normed(norm, drop_tokens(dropout, self._down(inner), pack, first_only=first_only) + middle)
+        return normed(norm, drop_tokens(dropout, self._down(inner), pack, first_only=first_only, residual=middle))

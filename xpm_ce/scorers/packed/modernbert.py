@@ -88,20 +88,21 @@ class PackedLayer:
         attention, width = self._attention, self._attention.head_dim
         before = self._layer.attn_norm
         inputs = hidden if isinstance(before, nn.Identity) else normed(before, hidden)
-        parts = self._query_key_value(inputs).unflatten(-1, (3, -1, width))
-        query, key = rotation.turn(parts[:, :2]).unbind(1)
+        turning, value = self._query_key_value(inputs).unflatten(-1, (3, -1, width)).split((2, 1), dim=1)
+        query, key = rotation.turn(turning).unbind(1)
         taken = attend(
             query[pack.starts] if first_only else query,
             key,
-            parts[:, 2],
-            pack.spans,
+            value.squeeze(1),
+            pack,
             scale=width**-0.5,
             first_only=first_only,
             window=self._window,
             dropout=dropped_probabilities(attention, attention.attention_dropout),
         )
         residual = hidden[pack.starts] if first_only else hidden
-        middle = residual + drop_tokens(attention.out_drop, self._dense(taken), pack, first_only=first_only)
+        taken = self._dense(taken)
+        middle = drop_tokens(attention.out_drop, taken, pack, first_only=first_only, residual=residual)
         values, gates = self._up(normed(self._layer.mlp_norm, middle)).chunk(2, dim=-1)
         inner = drop_tokens(self._gate, self._activation(values) * gates, pack, first_only=first_only)
         return middle + self._down(inner)
