@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from xpm_ce.engine.dropout import PackDropout, without
 from xpm_ce.engine.padding import Pack, Span
@@ -182,8 +182,7 @@ def _flash() -> Callable[..., Any] | None:
 
 def _ends(pack: Pack) -> tuple[Tensor, Tensor, int, int]:
     """Where sequences begin and the last one ends, and the longest: of queries and of keys."""
-    total = torch.tensor([len(pack.ids)], device=pack.starts.device)
-    edges, longest = torch.cat([pack.starts, total]).int(), max(span.length for span in pack.spans)
+    edges, longest = pad(pack.starts, (0, 1), value=len(pack.ids)).int(), max(span.length for span in pack.spans)
     return edges, edges, longest, longest
 
 

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 _FIRST, _SECOND, _STRIDE = -2048144789, -1028477387, -1640531527
 """murmur3's two multipliers and 2^32 divided by the golden ratio, as signed 32-bit integers"""
 
+_WHOLE = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Whole numbers by their size in bytes"""
+
 
 def mixed(keys: Tensor) -> Tensor:
     """murmur3's 32-bit finaliser of each key, in place; int32, products wrap around."""
@@ -58,11 +61,10 @@ def row_keys(keys: Tensor, *axes: int) -> Tensor:
 
 def without(values: Tensor, rows: Tensor, probability: float) -> Tensor:
     """`values` `[..., columns]` with some set to 0, the others not scaled up; it has no gradient."""
-    ones = kept(rows, values.shape[-1], probability=probability)
-    if values.dtype != torch.float32:
-        return ones.to(values.dtype).mul_(values)
-    # bits times 0 or 1: integers are multiplied where a mask of bytes takes five times as long
-    return torch.mul(values.view(torch.int32), ones, out=ones).view(torch.float32)
+    # bits times 0 or 1: whole numbers are multiplied where a mask of bytes takes five times as long
+    whole = _WHOLE[values.element_size()]
+    ones = kept(rows, values.shape[-1], probability=probability).to(whole)
+    return torch.mul(values.view(whole), ones, out=ones).view(values.dtype)
 
 
 class _Dropped(torch.autograd.Function):
