@@ -293,6 +293,17 @@ def test_a_place_that_is_met_twice_in_a_forward_pass_drops_other_numbers():
     assert torch.equal(module(torch.ones(4, 64)), first)
 
 
+def test_training_can_be_prepared_again_and_wants_a_key_for_each_sequence(world):
+    scorer = CrossEncoder.C(backbone=tiny(world, dropout=0.3), max_length=32, max_query_length=8).instance().build()
+    sequences = scorer.encoder.encode(["kara lo"] * 3, ["good mira", "bad", "nuse loti"])
+    keys = sequence_keys(3, seed=0, step=0)
+    first = scorer.prepare_training()(sequences, keys)
+    assert torch.equal(scorer.prepare_training()(sequences, keys), first)
+    assert not torch.equal(scorer(sequences, sequence_keys(3, seed=0, step=1)), first)
+    with pytest.raises(ValueError, match="4 keys for 3 sequences"):
+        scorer(sequences, sequence_keys(4, seed=0, step=0))
+
+
 def test_dropout_without_keys_is_an_error_and_nothing_is_dropped_outside_of_training():
     module = KeyedDropout(0.5, Place(DropoutKeys(), 3))
     assert torch.equal(module.eval()(torch.ones(2, 3)), torch.ones(2, 3))

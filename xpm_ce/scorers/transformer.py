@@ -107,7 +107,7 @@ class TransformerScorer(nn.Module):
 
     def prepare_training(self, precision: str = FP32) -> "TransformerScorer":
         """Let dropout be active from now on, by the keys that each forward pass is given."""
-        self._dropout = use_keyed_dropout(self.model)
+        self._dropout = self._dropout or use_keyed_dropout(self.model)
         self._autocast = precision
         self._compute_with(live, precision)
         return self.train()
@@ -118,6 +118,8 @@ class TransformerScorer(nn.Module):
 
     def forward(self, sequences: Sequences, dropout_keys: Tensor | None = None) -> Tensor:
         """Scores fp32 `[sequences]`; in training, `dropout_keys` int32 `[sequences]` say what is dropped."""
+        if dropout_keys is not None and len(dropout_keys) != sequences.count:
+            raise ValueError(f"{len(dropout_keys)} keys for {sequences.count} sequences")
         if self._dropout is not None:
             self._dropout.begin(dropout_keys)
         device = next(self.model.parameters()).device
