@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import numpy as np
 import torch
 from experimaestro import DirectoryContext
 from measuring import (
@@ -99,10 +100,9 @@ class OurTraining:
             self.training.step(number)
             check_computed(self.training.scorer.computed, self.task.precision)
 
-    def tokens(self, number: int) -> tuple[int, int]:
-        """Tokens of a step, and squares of the lengths of its sequences."""
-        lengths = self.training.texts.read(self.training.steps.step(number)).sequences.lengths
-        return int(lengths.sum()), int((lengths**2).sum())
+    def lengths(self, number: int) -> np.ndarray:
+        """Tokens of the sequences of a step, positives and negatives, int64 `[queries, 2]`."""
+        return self.training.texts.read(self.training.steps.step(number)).sequences.lengths.reshape(-1, 2)
 
     def triples(self, world: World, steps: int) -> list[TrainingTriple]:
         """The texts of all steps, in the order in which they are drawn."""
@@ -173,12 +173,8 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
         for name, dtype in ((PEER, torch.float32), (PEER_BF16, torch.bfloat16)):
             if name in systems and systems[name].computed != dtype:
                 raise AssertionError(f"{name} computed in {systems[name].computed}")
-    flops, tokens = [], []
-    for number in range(settings.warmup, settings.steps - 1):
-        count, squared = ours.tokens(number)
-        tokens.append(count)
-        flops.append(FORWARD_AND_BACKWARD * products.flops(tokens=count, squared_tokens=squared))
-    return report(settings, spent, memory, flops=flops, tokens=tokens, products=products)
+    lengths = [ours.lengths(number) for number in range(settings.warmup, settings.warmup + settings.rounds)]
+    return report(settings, spent, memory, lengths=lengths, products=products)
 
 
 def report(
@@ -186,13 +182,17 @@ def report(
     spent: dict[str, Spent],
     memory: dict[str, float],
     *,
-    flops: list[int],
-    tokens: list[int],
+    lengths: list[np.ndarray],
     products: MatrixProducts,
 ) -> dict[str, float | None]:
-    """Print what was measured; `flops` and `tokens` are of each round, `memory` is of one step in MiB."""
+    """Print what was measured; `lengths` are of each round's sequences, `memory` is of one step in MiB."""
     device, pairs = settings.device, 2 * settings.queries
     clock = clock_of(device, settings.threads)
+    flops = [
+        FORWARD_AND_BACKWARD * products.flops(tokens=int(each.sum()), squared_tokens=int((each**2).sum()))
+        for each in lengths
+    ]
+    padding = [len(each) * each.max(axis=0).sum() / each.sum() for each in lengths]
     peaks = {}
     for precision in (FP32, BF16) if any(name.endswith(BF16) for name in spent) else (FP32,):
         with computing(precision, device):
@@ -204,8 +204,9 @@ def report(
     shares = {name: rate / peaks[BF16 if name.endswith(BF16) else FP32] for name, rate in rates.items()}
     say(
         f"step        {settings.shape}: {settings.queries} queries of two passages, "
-        f"{statistics.mean(tokens) / pairs:.0f} tokens a pair, MarginMSE, fused AdamW"
+        f"{np.mean(lengths):.0f} tokens a pair, MarginMSE, fused AdamW"
     )
+    say(f"padding     the peer computes {statistics.median(padding):.2f} times the tokens, by the lengths (median)")
     say(f"rounds      {settings.rounds} timed after {settings.warmup}; ratios of medians by the {clock} clock")
     say(f"peak        {', '.join(f'{name} {peak / 1e9:.0f} GFLOP/s' for name, peak in peaks.items())}")
     say()
@@ -245,7 +246,7 @@ def report(
 @click.command(help=(__doc__ or "").partition("\n")[0])
 @click.option("--shape", type=click.Choice(SHAPES), default="minilm-l12", show_default=True)
 @click.option("--queries", default=16, show_default=True, help="Queries of a step, each with two passages.")
-@click.option("--rounds", default=5, show_default=True, help="Timed steps of each system.")
+@click.option("--rounds", default=9, show_default=True, help="Timed steps of each system.")
 @click.option("--warmup", default=3, show_default=True, help="Steps before them.")
 @click.option("--threads", default=1, show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")

@@ -60,9 +60,7 @@ class TrainingStep(NamedTuple):
 class TrainingTexts:
     """Turns drawn groups into sequences; DataError where a training query has no text."""
 
-    def __init__(
-        self, groups: StoredGroups, *, queries: Mapping[str, str], tokens: StoredTokens, encoder: PairEncoder
-    ):
+    def __init__(self, groups: StoredGroups, *, queries: Mapping[str, str], tokens: StoredTokens, encoder: PairEncoder):
         self._groups, self._queries, self._tokens, self._encoder = groups, queries, tokens, encoder
         missing = [each for each in groups.query_ids() if each not in queries]
         if missing:
@@ -178,9 +176,7 @@ class _Work:
     def add(self, groups: np.ndarray, *, rank: int = 0, world: int = 1) -> None:
         """Some groups; where several ranks take the same ones, each takes the gradient through its batches."""
         places, part = self._step.places(groups), self._step.of_groups(groups)
-        batches = token_sorted_batches(
-            part.sequences.lengths, tokens_per_batch=self._budget, padded=self._scorer.pads
-        )
+        batches = token_sorted_batches(part.sequences.lengths, tokens_per_batch=self._budget, padded=self._scorer.pads)
         keys = self._keys[torch.from_numpy(places)]
         if len(batches) == 1 and world == 1:
             scores = self._forward(part, batches[0], keys)

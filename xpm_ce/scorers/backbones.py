@@ -194,9 +194,7 @@ class LocalBackbone(FolderBackbone):
         return str(self.path)
 
     def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
-        return FolderTokenizer.C(
-            path=self.path, sha256=tokenizer_sha256(self.path, hashes), lower_case=self.lower_case
-        )
+        return FolderTokenizer.C(path=self.path, sha256=tokenizer_sha256(self.path, hashes), lower_case=self.lower_case)
 
     def resolve(self) -> Path:
         expect_content(self.path, self.sha256)
