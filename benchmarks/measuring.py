@@ -24,7 +24,9 @@ from transformers.utils import logging as transformers_logging
 from xpm_ce.engine.precision import capabilities
 from xpm_ce.jobs import processor
 
-SHOWN_PACKAGES = ("torch", "transformers", "tokenizers", "sentence-transformers", "accelerate", "experimaestro-ir")
+SHOWN_PACKAGES = (
+    "torch", "transformers", "tokenizers", "sentence-transformers", "accelerate", "experimaestro-ir", "flash-attn",
+)  # fmt: skip
 MALLOC_ARENAS = -8
 """M_ARENA_MAX of glibc's malloc.h"""
 RESET_PEAK = Path("/proc/self/clear_refs")
