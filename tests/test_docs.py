@@ -3,6 +3,7 @@
 To rewrite the tables of keys: XPM_CE_UPDATE_DOCS=1 pytest tests/test_docs.py
 """
 
+import functools
 import json
 import os
 import re
@@ -39,7 +40,7 @@ from xpm_ce.settings import fields, load
 from xpm_ce.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "experiments").glob("*/README.md"))]
 TINY = ROOT / "tests" / "studies" / "tiny.yaml"
 
 WIRED = {
@@ -135,10 +136,26 @@ SET_UP = {"make quickstart", "make test"}
 """Commands that set up an environment: CI runs them from a clean clone"""
 
 
+@pytest.fixture(scope="module")
+def plan_long_study(run_command, tmp_path_factory):
+    """Plan a study that would train for hours, on a small collection of its format; each is planned once."""
+    from studies import small_collection
+
+    folder = tmp_path_factory.mktemp("collection")
+    small_collection(folder)
+
+    @functools.cache
+    def plan(*words: str):
+        own = [f"collection.path={folder}" if word.startswith("collection.path") else word for word in words]
+        return run_command("xpm-ce", "plan", *own, XPM_CE_WORKDIR=str(folder / "workspace"))
+
+    return plan
+
+
 @pytest.mark.pipeline
 @pytest.mark.parametrize("command", commands())
-def test_a_command_of_the_documentation_works(command, tiny_workspace, run_command, tmp_path):
-    """On the tiny study in its finished workspace, so that nothing runs for minutes; SciFact is planned only."""
+def test_a_command_of_the_documentation_works(command, tiny_workspace, run_command, plan_long_study, tmp_path):
+    """On the tiny study in its finished workspace; SciFact and the recipes, which train for hours, are planned only."""
     if command in SET_UP:
         assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return
@@ -146,23 +163,21 @@ def test_a_command_of_the_documentation_works(command, tiny_workspace, run_comma
         pytest.skip("a pattern with placeholders, not a command")
     words = shlex.split(command)
     words[0] = Path(words[0]).name
-    folder = tmp_path / "folder"
-    if "experiments/scifact.yaml" in words:
-        from studies import small_collection
-
-        small_collection(folder)
-        words = ["xpm-ce", "plan", "experiments/scifact.yaml", *words[words.index("experiments/scifact.yaml") + 1 :]]
-        words = [f"collection.path={folder}" if word.startswith("collection.path") else word for word in words]
-    words = [str(TINY) if word == "experiments/quickstart.yaml" else word for word in words]
-    words = ["tiny" if word == "quickstart" else word for word in words]
-    seeded = any(word.startswith("collection.seed") for word in words)
-    if seeded:  # another collection is another study: it is planned, not run
-        words[words.index("run")] = "plan"
     if "--workdir" in words:
-        words[words.index("--workdir") + 1] = str(tmp_path / "ws" if "scifact" in command else tiny_workspace)
-    elsewhere = seeded or "scifact" in command
-    workdir = str(tmp_path / "ws") if elsewhere else str(tiny_workspace)
-    process = run_command(*words, XPM_CE_WORKDIR=workdir)
+        del words[words.index("--workdir") : words.index("--workdir") + 2]
+    long = [word for word in words if re.fullmatch(r"experiments/(scifact|\w+/\w+)\.yaml", word)]
+    if long:
+        process = plan_long_study(*words[words.index(long[0]) :])
+    else:
+        words = [str(TINY) if word == "experiments/quickstart.yaml" else word for word in words]
+        learners = sorted(path.name for path in tiny_workspace.glob("jobs/xpm_ce.learn.learner/*"))
+        stand_for = {"quickstart": "tiny", "A": learners[0], "B": learners[1]}
+        words = [stand_for.get(word, word) for word in words]
+        workdir = tiny_workspace
+        if any(word.startswith("collection.seed") for word in words):  # another collection: planned, not run
+            words[words.index("run")] = "plan"
+            workdir = tmp_path
+        process = run_command(*words, "--workdir", workdir)
     assert process.returncode == 0, process.stdout + process.stderr
 
 
@@ -252,7 +267,7 @@ def test_links_between_pages_lead_somewhere():
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_yaml_in_the_documentation_is_read_by_our_reader(page, tmp_path):
     for _, text in blocks(page, "yaml"):
         file = tmp_path / "block.yaml"
