@@ -11,32 +11,32 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import numpy as np
 import torch
-from measuring import (
-    Spent,
-    begin,
-    clock_of,
-    in_turns,
-    memory_of_each,
-    ratio,
-    say,
-    show_machine,
-    show_ratios,
-    show_table,
+from comparing import (
+    OURS,
+    OURS_BF16,
+    OURS_INT8,
+    PEER,
+    PEER_BF16,
+    Settings,
+    comparison_options,
+    show_speed,
 )
+from measuring import Spent, begin, in_turns, memory_of_each, ratio, say, show_machine, show_ratios, show_table
 from peers import BATCH, SentenceTransformersScorer, XpmirScorer, missing
 from scipy.stats import kendalltau
-from workload import MAX_LENGTH, MAX_QUERY_LENGTH, SHAPES, TINY, World, make_world
+from workload import MAX_LENGTH, MAX_QUERY_LENGTH, TINY, World, make_world
 
 from xpm_ce.engine.batches import token_sorted_batches
-from xpm_ce.engine.compute import computing, opened_device
+from xpm_ce.engine.compute import opened_device
 from xpm_ce.engine.padding import packed
-from xpm_ce.engine.peak import MatrixProducts, matmul_peak
+from xpm_ce.engine.peak import MatrixProducts
 from xpm_ce.engine.precision import BF16, FP32, INT8, capabilities, supported
 from xpm_ce.errors import MachineError
 from xpm_ce.scorers.loading import LoadedModel, load
@@ -44,8 +44,7 @@ from xpm_ce.scorers.transformer import TransformerScorer
 from xpm_ce.tokens.sequences import Ragged, Sequences
 from xpm_ce.tokens.stored_tokens import StoredTokens
 
-OURS, OURS_BF16, OURS_INT8 = "ours fp32", "ours bf16", "ours int8"
-PEER, PEER_BF16, XPMIR = "sentence-transformers fp32", "sentence-transformers bf16", "xpmir fp32"
+XPMIR = "xpmir fp32"
 SYSTEMS = (OURS_BF16, OURS_INT8, PEER, PEER_BF16, XPMIR)
 """What may be left out"""
 TOP = 10
@@ -54,38 +53,12 @@ WARMUP_CANDIDATES = 4 * BATCH
 TOKENISING_ROUNDS = 7
 
 
-class Settings(NamedTuple):
-    """What is measured."""
-
-    shape: str
-    """A published encoder, or tiny"""
+@dataclass(frozen=True, kw_only=True)
+class QuerySettings(Settings):
+    """What is measured; a round re-ranks the candidates once, one before them the first few."""
 
     candidates: int
     """Passages of the query"""
-
-    rounds: int
-    """Timed re-rankings"""
-
-    warmup: int
-    """Re-rankings of the first few candidates before them"""
-
-    device: torch.device
-    """Where"""
-
-    threads: int
-    """Threads of the processor"""
-
-    tokens_per_batch: int
-    """Our budget"""
-
-    seed: int
-    """Of texts and weights"""
-
-    attention: str
-    """Attention of sentence-transformers"""
-
-    skip: tuple[str, ...]
-    """Systems that are left out"""
 
 
 class TokenStoreToScores:
@@ -107,8 +80,9 @@ class TokenStoreToScores:
     def batches(self, query: str, rows: np.ndarray) -> None:
         """All batches that `scores` computes, and nothing else."""
         sequences = self.sequences(query, rows)
-        for batch in token_sorted_batches(sequences.lengths, tokens_per_batch=self._budget, padded=False):
-            packed(sequences.take(batch))
+        batches = token_sorted_batches(sequences.lengths, tokens_per_batch=self._budget, padded=False)
+        for part in sequences.take(np.concatenate(batches)).split([len(batch) for batch in batches]):
+            packed(part)
 
 
 class Tokenising(NamedTuple):
@@ -122,7 +96,7 @@ class Tokenising(NamedTuple):
 
 
 def our_systems(
-    settings: Settings, folder: Path, tokens: StoredTokens
+    settings: QuerySettings, folder: Path, tokens: StoredTokens
 ) -> tuple[dict[str, TokenStoreToScores], list[str]]:
     """Our engine in each precision that the machine has, and why others are not there."""
     found, absent = {}, []
@@ -141,7 +115,7 @@ def our_systems(
     return found, absent
 
 
-def peers(settings: Settings, folder: Path) -> tuple[dict[str, Any], list[str]]:
+def peers(settings: QuerySettings, folder: Path) -> tuple[dict[str, Any], list[str]]:
     """The other libraries, and why some are not there."""
     found: dict[str, Any] = {}
     absent = []
@@ -164,7 +138,7 @@ def peers(settings: Settings, folder: Path) -> tuple[dict[str, Any], list[str]]:
     return {name: each for name, each in found.items() if name not in settings.skip}, absent
 
 
-def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
+def measure(settings: QuerySettings, folder: Path) -> dict[str, float | None]:
     """Time all systems that there are, print tables, and give the ratios."""
     device = settings.device
     world = make_world(folder, queries=1, passages=settings.candidates, seed=settings.seed)
@@ -196,7 +170,10 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
         tokens_per_batch=settings.tokens_per_batch,
     )  # fmt: skip
     say(f"re-ranking  {settings.shape}: {settings.candidates} candidates, {lengths.mean():.0f} tokens a pair")
-    ratios = report_speed(settings, spent, memory, flops=flops, products=products)
+    shares = show_speed(
+        settings, spent, memory, flops=[flops] * settings.rounds, pairs=settings.candidates, products=products
+    )
+    ratios = ratios_of(settings, spent, shares)
     report_scores(reranked, unmodified.scores(query, rows))
     tokenising = time_tokenising(first, first.model.scorer, world, query, rows)
     ratios["batch_from_tokens_vs_from_texts"] = tokenising.texts / tokenising.tokens
@@ -210,42 +187,9 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
     return ratios
 
 
-def report_speed(
-    settings: Settings, spent: dict[str, Spent], memory: dict[str, float], *, flops: int, products: MatrixProducts
-) -> dict[str, float | None]:
-    """Print what each system took; `flops` are of one re-ranking, `memory` is in MiB."""
-    device, clock = settings.device, clock_of(settings.device, settings.threads)
-    peaks = {}
-    for precision in (FP32, BF16) if any(name.endswith(BF16) for name in spent) else (FP32,):
-        with computing(precision, device):
-            peaks[precision] = matmul_peak(precision, device, products)
-    shares = {
-        name: flops / each.median(clock) / peaks[BF16]
-        if name.endswith(BF16)
-        else flops / each.median(clock) / peaks[FP32]
-        for name, each in spent.items()
-        if name != OURS_INT8
-    }
-    say(f"rounds      {settings.rounds} timed after {settings.warmup}; ratios of medians by the {clock} clock")
-    say(f"peak        {', '.join(f'{name} {peak / 1e9:.0f} GFLOP/s' for name, peak in peaks.items())}")
-    say()
-    rows = []
-    for name, each in spent.items():
-        faster = ratio(spent.get(PEER), each, clock)
-        rows.append(
-            (
-                name,
-                f"{each.median('processor'):.3f}",
-                f"{each.median('wall'):.3f}",
-                f"{settings.candidates / each.median(clock):.1f}",
-                f"{flops / each.median(clock) / 1e9:.1f}",
-                f"{shares[name]:.0%}" if name in shares else "",
-                f"{memory[name]:.0f}" if name in memory else "",
-                "" if faster is None else f"{faster:.2f}",
-            )
-        )
-    show_table(("", "processor s", "wall s", "pairs/s", "GFLOP/s", "of peak", "MiB", "x peer fp32"), rows)
-    say()
+def ratios_of(settings: QuerySettings, spent: dict[str, Spent], shares: dict[str, float]) -> dict[str, float | None]:
+    """The ratios of a comparison by their names."""
+    clock = settings.clock
     return {
         "rerank_fp32_vs_st": ratio(spent.get(PEER), spent.get(OURS), clock),
         "rerank_bf16_vs_st_fp32": ratio(spent.get(PEER), spent.get(OURS_BF16), clock),
@@ -293,25 +237,14 @@ def time_tokenising(
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
-@click.option("--shape", type=click.Choice(SHAPES), default="minilm-l12", show_default=True)
+@comparison_options(SYSTEMS, rounds=5, round_means="re-rankings")
 @click.option("--candidates", default=1000, show_default=True, help="Passages of the query.")
-@click.option("--rounds", default=5, show_default=True, help="Timed re-rankings by each system.")
-@click.option("--warmup", default=3, show_default=True, help="Re-rankings of the first candidates before them.")
-@click.option("--threads", default=1, show_default=True)
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--tokens-per-batch", default=4096, show_default=True, help="Our budget; the re-ranking's default.")
-@click.option(
-    "--attention", default="sdpa", show_default=True, help="Of sentence-transformers: flash_attention_2, say."
-)
-@click.option("--seed", default=0, show_default=True)
-@click.option("--skip", multiple=True, type=click.Choice(SYSTEMS), help="Leave a system out.")
-@click.option("--quick", is_flag=True, help="A tiny shape and few candidates: the figures mean nothing.")
 def main(quick: bool, shape: str, candidates: int, rounds: int, warmup: int, **others: Any) -> None:
     device = opened_device(others.pop("device"))
     begin(others["threads"])
     if quick:
         shape, candidates, rounds, warmup = TINY, 24, 2, 1
-    settings = Settings(shape=shape, candidates=candidates, rounds=rounds, warmup=warmup, device=device, **others)
+    settings = QuerySettings(shape=shape, candidates=candidates, rounds=rounds, warmup=warmup, device=device, **others)
     show_machine(device, settings.threads)
     with tempfile.TemporaryDirectory() as folder:
         ratios = measure(settings, Path(folder))

@@ -10,30 +10,21 @@ store to the updated weights.
 import statistics
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import numpy as np
 import torch
+from comparing import OURS, OURS_BF16, PEER, PEER_BF16, Settings, comparison_options, show_speed
 from experimaestro import DirectoryContext
-from measuring import (
-    Spent,
-    begin,
-    clock_of,
-    in_turns,
-    memory_of_each,
-    ratio,
-    say,
-    show_machine,
-    show_ratios,
-    show_table,
-)
+from measuring import Spent, begin, in_turns, memory_of_each, ratio, say, show_machine, show_ratios
 from peers import TRAINER_NEEDS, SentenceTransformersTrainer, TrainerSettings, TrainingTriple, missing
-from workload import SHAPES, TINY, World, make_world, taught_groups
+from workload import TINY, World, make_world, taught_groups
 
 from xpm_ce.engine.compute import check_computed, computing, opened_device
-from xpm_ce.engine.peak import FORWARD_AND_BACKWARD, MatrixProducts, matmul_peak
+from xpm_ce.engine.peak import FORWARD_AND_BACKWARD, MatrixProducts
 from xpm_ce.engine.precision import BF16, FP32, capabilities, supported
 from xpm_ce.learn.learner import Learner
 from xpm_ce.learn.loop import Training
@@ -41,44 +32,17 @@ from xpm_ce.losses.margin_mse import MarginMSE
 from xpm_ce.samplers.groups import GroupSampler
 
 LEARNING_RATE, WARMUP_STEPS = 2e-5, 1
-OURS, OURS_BF16, PEER, PEER_BF16 = "ours fp32", "ours bf16", "sentence-transformers fp32", "sentence-transformers bf16"
 
 SYSTEMS = (OURS_BF16, PEER, PEER_BF16)
 """What may be left out"""
 
 
-class Settings(NamedTuple):
-    """What is measured."""
-
-    shape: str
-    """A published encoder, or tiny"""
+@dataclass(frozen=True, kw_only=True)
+class StepSettings(Settings):
+    """What is measured; a round is a step."""
 
     queries: int
     """Queries of a step, each with two passages"""
-
-    rounds: int
-    """Timed steps"""
-
-    warmup: int
-    """Steps before them"""
-
-    device: torch.device
-    """Where"""
-
-    threads: int
-    """Threads of the processor"""
-
-    tokens_per_batch: int
-    """The learner's budget"""
-
-    seed: int
-    """Of texts, teacher scores and order"""
-
-    attention: str
-    """Attention of sentence-transformers"""
-
-    skip: tuple[str, ...]
-    """Systems that are left out"""
 
     @property
     def steps(self) -> int:
@@ -115,7 +79,7 @@ class OurTraining:
         return found
 
 
-def our_training(world: World, settings: Settings, precision: str, training_set: Any) -> OurTraining:
+def our_training(world: World, settings: StepSettings, precision: str, training_set: Any) -> OurTraining:
     """A learner as its job sees it."""
     folder = world.folder / f"learner-{precision}"
     folder.mkdir()
@@ -137,7 +101,7 @@ def our_training(world: World, settings: Settings, precision: str, training_set:
     return OurTraining(config.instance(DirectoryContext(folder)), settings.device)
 
 
-def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
+def measure(settings: StepSettings, folder: Path) -> dict[str, float | None]:
     """Time all systems that there are, print a table, and give the ratios."""
     device = settings.device
     world = make_world(
@@ -178,7 +142,7 @@ def measure(settings: Settings, folder: Path) -> dict[str, float | None]:
 
 
 def report(
-    settings: Settings,
+    settings: StepSettings,
     spent: dict[str, Spent],
     memory: dict[str, float],
     *,
@@ -186,47 +150,18 @@ def report(
     products: MatrixProducts,
 ) -> dict[str, float | None]:
     """Print what was measured; `lengths` are of each round's sequences, `memory` is of one step in MiB."""
-    device, pairs = settings.device, 2 * settings.queries
-    clock = clock_of(device, settings.threads)
     flops = [
         FORWARD_AND_BACKWARD * products.flops(tokens=int(each.sum()), squared_tokens=int((each**2).sum()))
         for each in lengths
     ]
     padding = [len(each) * each.max(axis=0).sum() / each.sum() for each in lengths]
-    peaks = {}
-    for precision in (FP32, BF16) if any(name.endswith(BF16) for name in spent) else (FP32,):
-        with computing(precision, device):
-            peaks[precision] = matmul_peak(precision, device, products)
-    rates = {
-        name: statistics.median(count / seconds for count, seconds in zip(flops, getattr(each, clock), strict=True))
-        for name, each in spent.items()
-    }
-    shares = {name: rate / peaks[BF16 if name.endswith(BF16) else FP32] for name, rate in rates.items()}
     say(
         f"step        {settings.shape}: {settings.queries} queries of two passages, "
         f"{np.mean(lengths):.0f} tokens a pair, MarginMSE, fused AdamW"
     )
     say(f"padding     the peer computes {statistics.median(padding):.2f} times the tokens, by the lengths (median)")
-    say(f"rounds      {settings.rounds} timed after {settings.warmup}; ratios of medians by the {clock} clock")
-    say(f"peak        {', '.join(f'{name} {peak / 1e9:.0f} GFLOP/s' for name, peak in peaks.items())}")
-    say()
-    rows = []
-    for name, each in spent.items():
-        faster = ratio(spent.get(PEER), each, clock)
-        rows.append(
-            (
-                name,
-                f"{each.median('processor'):.3f}",
-                f"{each.median('wall'):.3f}",
-                f"{pairs / each.median(clock):.2f}",
-                f"{rates[name] / 1e9:.1f}",
-                f"{shares[name]:.0%}",
-                f"{memory[name]:.0f}" if name in memory else "",
-                "" if faster is None else f"{faster:.2f}",
-            )
-        )
-    show_table(("", "processor s", "wall s", "pairs/s", "GFLOP/s", "of peak", "MiB", "x peer fp32"), rows)
-    say()
+    shares = show_speed(settings, spent, memory, flops=flops, pairs=2 * settings.queries, products=products)
+    device, clock = settings.device, settings.clock
     if absent := missing(TRAINER_NEEDS):
         say(f"not measured: sentence-transformers' trainer, which needs {' and '.join(absent)}")
     if not supported(BF16, str(device), capabilities()):
@@ -244,23 +179,14 @@ def report(
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
-@click.option("--shape", type=click.Choice(SHAPES), default="minilm-l12", show_default=True)
+@comparison_options(SYSTEMS, rounds=9, round_means="steps")
 @click.option("--queries", default=16, show_default=True, help="Queries of a step, each with two passages.")
-@click.option("--rounds", default=9, show_default=True, help="Timed steps of each system.")
-@click.option("--warmup", default=3, show_default=True, help="Steps before them.")
-@click.option("--threads", default=1, show_default=True)
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--tokens-per-batch", default=4096, show_default=True, help="Our budget; the learner's default.")
-@click.option("--attention", default="sdpa", show_default=True, help="sentence-transformers' (flash_attention_2).")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--skip", multiple=True, type=click.Choice(SYSTEMS), help="Leave a system out.")
-@click.option("--quick", is_flag=True, help="A tiny shape and few steps: the figures mean nothing.")
 def main(quick: bool, shape: str, queries: int, rounds: int, warmup: int, **others: Any) -> None:
     device = opened_device(others.pop("device"))
     begin(others["threads"])
     if quick:
         shape, queries, rounds, warmup = TINY, 2, 2, 1
-    settings = Settings(shape=shape, queries=queries, rounds=rounds, warmup=warmup, device=device, **others)
+    settings = StepSettings(shape=shape, queries=queries, rounds=rounds, warmup=warmup, device=device, **others)
     show_machine(device, settings.threads)
     with tempfile.TemporaryDirectory() as folder:
         ratios = measure(settings, Path(folder))

@@ -18,7 +18,8 @@ from xpm_ce.data.stored_documents import write_store
 from xpm_ce.data.supervision import LABELS, TEACHER_SCORES, UNJUDGED
 from xpm_ce.data.training_set import TrainingGroup, TrainingSet, write_training_set
 from xpm_ce.identity import HashCache
-from xpm_ce.scorers.backbones import Architecture, Backbone, PackageBackbone
+from xpm_ce.scorers.architecture import Architecture
+from xpm_ce.scorers.backbones import Backbone, PackageBackbone
 from xpm_ce.scorers.cross_encoder import CrossEncoder
 from xpm_ce.scorers.folders import content_sha256
 from xpm_ce.scorers.published import PUBLISHED

@@ -34,7 +34,8 @@ from xpm_ce.losses.table import LOSSES, loss_class
 from xpm_ce.samplers.groups import GroupSampler
 from xpm_ce.samplers.lists import ListSampler
 from xpm_ce.samplers.triples import TripleSampler
-from xpm_ce.scorers.backbones import Architecture, HubBackbone, LocalBackbone, PackageBackbone, PublishedBackbone
+from xpm_ce.scorers.architecture import Architecture
+from xpm_ce.scorers.backbones import HubBackbone, LocalBackbone, PackageBackbone, PublishedBackbone
 from xpm_ce.scorers.cross_encoder import CrossEncoder
 from xpm_ce.settings import fields, load
 from xpm_ce.workspace import Workspace

@@ -5,7 +5,7 @@ from typing import Any
 
 _WHERE = {
     "AdrMse": "xpm_ce.losses.adr_mse",
-    "Architecture": "xpm_ce.scorers.backbones",
+    "Architecture": "xpm_ce.scorers.architecture",
     "Bce": "xpm_ce.losses.bce",
     "CrossEncoder": "xpm_ce.scorers.cross_encoder",
     "DistillRankNet": "xpm_ce.losses.distill_ranknet",

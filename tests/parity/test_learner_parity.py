@@ -22,7 +22,7 @@ from xpm_ce.losses.bce import Bce
 from xpm_ce.losses.infonce import InfoNCE
 from xpm_ce.losses.margin_mse import MarginMSE
 from xpm_ce.samplers.groups import GroupSampler
-from xpm_ce.scorers.backbones import Architecture
+from xpm_ce.scorers.architecture import Architecture
 from xpm_ce.scorers.cross_encoder import CrossEncoder
 from xpm_ce.tokens.store import TokeniseDocuments, TokenStore
 from xpm_ce.tokens.tokenising import tokenise

@@ -381,10 +381,9 @@ def overlap_and_delta(exact, rough, asked):
 
 
 def report(record, name, *values):
-    """In the report of the run, and shown with -s."""
+    """In the report that --junit-xml writes."""
     text = " ".join(f"{what} {value:.4g}" for what, value in zip(("overlap", "delta", "spread"), values, strict=False))
     record(name, text)
-    print(f"{name}: {text}")  # noqa: T201
 
 
 def needs(precision):

@@ -51,6 +51,18 @@ evaluation:
 """
 
 
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    """An empty workspace beside the small study."""
+    (tmp_path / "study.yaml").write_text(STUDY)
+    return Workspace(tmp_path / "workspace")
+
+
+def plan_of(workspace: Workspace, *overrides: str) -> Plan:
+    """The plan of the small study, changed, in its workspace."""
+    return planned(Study.load(workspace.path.parent / "study.yaml", overrides), workspace)
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainedStudy:
     """The plan of the study, and the learners of seed 1; those of seed 2 were never started."""

@@ -93,32 +93,34 @@ def test_a_factor_below_the_learner_is_found_by_its_last_name_or_its_path(traine
     assert by_path.under_study == by_name.under_study
 
 
-def test_a_difference_that_stands_at_several_places_is_listed_once(changed_study):
-    """The store is read by tokens, training set and first stage; the tokenizer by tokens and backbone."""
-    workspace, folders = changed_study
-    file = folders["MarginMSE"] / "params.json"
+def rewritten(folder):
+    """The objects of a learner's parameters, to be changed: each has another identity, and all are written then."""
+    file = folder / "params.json"
     written = json.loads(file.read_text())
     for entry in written["objects"]:
         entry["identifier"] = entry["identifier"][::-1]
+        yield entry
+    file.write_text(json.dumps(written))
+
+
+def test_a_difference_that_stands_at_several_places_is_listed_once(changed_study):
+    """The store is read by tokens, training set and first stage; the tokenizer by tokens and backbone."""
+    workspace, folders = changed_study
+    for entry in rewritten(folders["MarginMSE"]):
         if entry["type"] == "StoreDocuments":
             entry["fields"]["text"] = "{text}"
-    file.write_text(json.dumps(written))
     beside = compare_fairly(workspace, str(folders["InfoNCE"]), str(folders["MarginMSE"]), factor="loss").beside
     assert [(each.field, each.b) for each in beside] == [("tokens.store.text", "{text}")]
 
 
 def test_what_differs_below_two_classes_is_not_lost(changed_study):
     workspace, folders = changed_study
-    file = folders["MarginMSE"] / "params.json"
-    written = json.loads(file.read_text())
-    for entry in written["objects"]:
-        entry["identifier"] = entry["identifier"][::-1]
+    for entry in rewritten(folders["MarginMSE"]):
         if entry["type"] == "MineTrainingSet":
             entry["type"] = "AnotherTrainingSet"
             entry["fields"]["more"] = entry["fields"].pop("random_documents")
         if entry["type"] == "Retrieve":
             entry["fields"]["k1"] = 1.2
-    file.write_text(json.dumps(written))
     beside = fields(compare_fairly(workspace, "loss=infonce", "loss=marginmse").beside)
     assert set(beside) == {"training_set", "training_set.run.k1"}
     assert beside["training_set"].b == "AnotherTrainingSet"

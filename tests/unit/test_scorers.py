@@ -21,7 +21,8 @@ from xpm_ce.engine.batches import computed_tokens, token_sorted_batches
 from xpm_ce.engine.compute import computing
 from xpm_ce.errors import ConfigurationError, DataError, MachineError
 from xpm_ce.identity import HashCache
-from xpm_ce.scorers.backbones import Architecture, HubBackbone, LocalBackbone
+from xpm_ce.scorers.architecture import Architecture
+from xpm_ce.scorers.backbones import HubBackbone, LocalBackbone
 from xpm_ce.scorers.cross_encoder import CrossEncoder
 from xpm_ce.scorers.families import FAMILIES
 from xpm_ce.scorers.folders import content_sha256, loaded_files

@@ -4,23 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ABOVE_LEARNERS, STUDY, run_as_job
+from conftest import ABOVE_LEARNERS, plan_of, run_as_job
 
-from xpm_ce.graph.build import planned
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.planner import PlannedJob, State
-from xpm_ce.graph.study import Study
-from xpm_ce.workspace import Workspace
-
-
-@pytest.fixture
-def workspace(tmp_path) -> Workspace:
-    (tmp_path / "study.yaml").write_text(STUDY)
-    return Workspace(tmp_path / "workspace")
-
-
-def plan_of(workspace: Workspace, *overrides: str) -> Plan:
-    return planned(Study.load(workspace.path.parent / "study.yaml", overrides), workspace)
 
 
 def with_steps(*steps: int, **keys: object) -> list[str]:

@@ -6,7 +6,7 @@ import torch
 from studies import plan_of, study
 
 from xpm_ce.errors import ConfigurationError
-from xpm_ce.scorers.backbones import Architecture
+from xpm_ce.scorers.architecture import Architecture
 from xpm_ce.scorers.cross_encoder import CrossEncoder
 from xpm_ce.scorers.loading import LoadedModel, load
 from xpm_ce.scorers.models import Checkpoint

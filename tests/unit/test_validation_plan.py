@@ -1,26 +1,13 @@
 """Validation as a study says it: what it adds to a plan, what rules share, and what a user is told."""
 
 import pytest
-from conftest import STUDY
+from conftest import plan_of
 
 from xpm_ce.errors import ConfigurationError
-from xpm_ce.graph.build import planned
 from xpm_ce.graph.plan import Plan
-from xpm_ce.graph.study import Study
-from xpm_ce.workspace import Workspace
 
 VALIDATION = "learner.validation={sets: [{split: validation}], interval: 2, depth: 5}"
 ONE = "grid={loss: {InfoNCE: {learner.loss: infonce}}}"
-
-
-@pytest.fixture
-def workspace(tmp_path) -> Workspace:
-    (tmp_path / "study.yaml").write_text(STUDY)
-    return Workspace(tmp_path / "workspace")
-
-
-def plan_of(workspace: Workspace, *overrides: str) -> Plan:
-    return planned(Study.load(workspace.path.parent / "study.yaml", overrides), workspace)
 
 
 def identities(plan: Plan, kind: str) -> set[str]:

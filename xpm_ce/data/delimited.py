@@ -16,8 +16,6 @@ from xpm_ce.errors import DataError
 
 BLOCK_BYTES = 1 << 22
 """Bytes that are parsed together; arrays of this size stay in a processor's cache"""
-IGNORED = "-"
-"""Name of a column that nobody reads"""
 MOST_DIGITS = 18
 """Digits that int64 holds, whatever they are"""
 

@@ -8,7 +8,7 @@ from typing import Optional
 
 from experimaestro import Constant, Meta, Param, field
 
-from xpm_ce.data.published import RUN, RUN_COLUMNS, check_source, located, obstacle, published
+from xpm_ce.data.published import IGNORED, RUN, RUN_COLUMNS, check_source, located, obstacle, published
 from xpm_ce.data.runs import Run
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.measures.rankings import Rankings
@@ -71,7 +71,7 @@ class FileRun(Run):
             raise ConfigurationError("columns of a published file are known", remedy="Leave them out.")
         if self.order not in (BY_RANK, BY_SCORE):
             raise ConfigurationError(f"order is {self.order!r}", remedy=f"Give {BY_RANK} or {BY_SCORE}.")
-        given = [column for column in self.layout if column != "-"]
+        given = [column for column in self.layout if column != IGNORED]
         known = {"query", "document", BY_RANK, BY_SCORE}
         if len(set(given)) != len(given) or not {"query", "document", self.order} <= set(given) <= known:
             raise ConfigurationError(

@@ -17,7 +17,10 @@ from xpm_ce.identity import file_sha256
 TRIPLES, RUN = "triples", "run"
 """What a published file can be read as"""
 
-RUN_COLUMNS = ("query", "-", "document", "rank", "score", "-")
+IGNORED = "-"
+"""Name of a column that nobody reads"""
+
+RUN_COLUMNS = ("query", IGNORED, "document", "rank", "score", IGNORED)
 """The columns of a TREC run"""
 
 
@@ -27,7 +30,7 @@ class Publication(NamedTuple):
     kind: str
     """"triples" or "run" """
     columns: tuple[str, ...]
-    """What each column is, "-" where it is not read"""
+    """What each column is, IGNORED where nobody reads it"""
     source: str
     """Where they are"""
     citation: str

@@ -9,7 +9,7 @@ from typing import Optional
 from experimaestro import Constant, Meta, Param, PathGenerator, field
 
 from xpm_ce.data.parts import Queries
-from xpm_ce.data.published import TRIPLES, check_source, obstacle, published
+from xpm_ce.data.published import IGNORED, TRIPLES, check_source, obstacle, published
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.data.supervision import LABELS, TEACHER_ORDER, TEACHER_SCORES
 from xpm_ce.data.training_set import TRIPLES as HOLDS_TRIPLES
@@ -19,7 +19,6 @@ from xpm_ce.jobs import Job
 
 IDS = ("query", "positive", "negative")
 SCORES = ("positive_score", "negative_score")
-IGNORED = "-"
 
 
 class TripleTrainingSet(Job):

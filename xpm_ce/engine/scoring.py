@@ -50,15 +50,15 @@ def score(
     Scores stay on their device until the last batch is under way, so that nothing waits for it.
     """
     batches = token_sorted_batches(sequences.lengths, tokens_per_batch=tokens_per_batch, padded=forward.pads)
-    parts, computed = [], 0
+    if not batches:
+        return Scored(np.empty(0, np.float32), 0, 0)
+    order, parts, computed = np.concatenate(batches), [], 0
     with torch.inference_mode():
-        for batch in batches:
-            part = sequences.take(batch)
+        for part in sequences.take(order).split([len(batch) for batch in batches]):
             parts.append(forward(part))
             computed += computed_tokens(part.lengths, padded=forward.pads)
             if progress is not None:
-                progress(len(batch))
+                progress(part.count)
     scores = np.empty(sequences.count, np.float32)
-    if batches:
-        scores[np.concatenate(batches)] = torch.cat(parts).cpu().numpy()
+    scores[order] = torch.cat(parts).cpu().numpy()
     return Scored(scores, sequences.tokens, computed)

@@ -6,6 +6,7 @@ licence, and what goes wrong with it. This module does not load anything, nor kn
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from xpm_ce.errors import UnknownKeyError
 from xpm_ce.scorers.families import FAMILIES, Family
@@ -146,6 +147,9 @@ _RANK_DISTILLM = """@inproceedings{schlatt2025rankdistillm,
     Zuccon, Guido and Stein, Benno and Potthast, Martin and Hagen, Matthias},
   booktitle = {ECIR}, year = {2025}}"""
 
+_BASE: dict[str, Any] = {"layers": 12, "hidden_size": 768, "heads": 12, "intermediate_size": 3072}
+"""The size that BERT called base"""
+
 _POOLER = "the pooler (dense, tanh) over the first token, dropout, one linear layer"
 _TWO_LAYERS = "the first token through dropout, dense, {activation}, dropout, one linear layer"
 
@@ -218,10 +222,7 @@ PUBLISHED = {
         family="bert",
         tokenizer="BertTokenizer",
         lower_case=True,
-        layers=12,
-        hidden_size=768,
-        heads=12,
-        intermediate_size=3072,
+        **_BASE,
         vocabulary=30522,
         max_position_embeddings=512,
         millions=110,
@@ -236,10 +237,7 @@ PUBLISHED = {
         family="electra",
         tokenizer="ElectraTokenizer",
         lower_case=True,
-        layers=12,
-        hidden_size=768,
-        heads=12,
-        intermediate_size=3072,
+        **_BASE,
         vocabulary=30522,
         max_position_embeddings=512,
         millions=110,
@@ -254,10 +252,7 @@ PUBLISHED = {
         family="roberta",
         tokenizer="RobertaTokenizer",
         lower_case=False,
-        layers=12,
-        hidden_size=768,
-        heads=12,
-        intermediate_size=3072,
+        **_BASE,
         vocabulary=50265,
         padding_id=1,
         max_position_embeddings=514,
@@ -275,10 +270,7 @@ PUBLISHED = {
         family="deberta-v2",
         tokenizer="DebertaV2Tokenizer",
         lower_case=False,
-        layers=12,
-        hidden_size=768,
-        heads=12,
-        intermediate_size=3072,
+        **_BASE,
         vocabulary=128100,
         max_position_embeddings=512,
         millions=184,
@@ -295,10 +287,7 @@ PUBLISHED = {
         family="electra",
         tokenizer="ElectraTokenizer",
         lower_case=True,
-        layers=12,
-        hidden_size=768,
-        heads=12,
-        intermediate_size=3072,
+        **_BASE,
         vocabulary=30522,
         max_position_embeddings=512,
         millions=110,

@@ -7,7 +7,7 @@ import importlib
 from typing import Any
 
 BACKBONES = {
-    "architecture": "xpm_ce.scorers.backbones.Architecture",
+    "architecture": "xpm_ce.scorers.architecture.Architecture",
     "hub": "xpm_ce.scorers.backbones.HubBackbone",
     "local": "xpm_ce.scorers.backbones.LocalBackbone",
     "package": "xpm_ce.scorers.backbones.PackageBackbone",

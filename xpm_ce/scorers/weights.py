@@ -21,7 +21,7 @@ from xpm_ce.scorers.folders import CONFIG
 from xpm_ce.tokens.casing import tokenizer_of
 
 if TYPE_CHECKING:
-    from xpm_ce.scorers.backbones import Architecture
+    from xpm_ce.scorers.architecture import Architecture
 
 TOKEN_TYPES = "token_type_ids"
 """Name under which tokenizers and models of transformers know token types"""

@@ -92,6 +92,17 @@ class Sequences:
         cut = (self.query_truncated[places], self.document_truncated[places])
         return Sequences(self.ids[tokens], lengths, types, *cut)
 
+    def split(self, counts: Sequence[int]) -> Iterator["Sequences"]:
+        """Consecutive parts of so many sequences each, as views."""
+        first = token = 0
+        for count in counts:
+            part = slice(first, first + count)
+            lengths = self.lengths[part]
+            tokens = slice(token, token + int(lengths.sum()))
+            types = None if self.token_types is None else self.token_types[tokens]
+            yield Sequences(self.ids[tokens], lengths, types, self.query_truncated[part], self.document_truncated[part])
+            first, token = part.stop, tokens.stop
+
     def pairs(self) -> Iterator[EncodedPair]:
         """Each sequence by itself."""
         for place, (start, length) in enumerate(zip(starts_of(self.lengths), self.lengths, strict=True)):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from xpm_ce.engine.padding import Pack
 from xpm_ce.scorers.packed.forward import MakeLinear, drop_tokens, normed
-from xpm_ce.scorers.packed.layer import LayerParts, PackedLayer
+from xpm_ce.scorers.packed.layer import LayerParts, packed_layers
 
 
 class PackedBert:
@@ -21,7 +21,7 @@ class PackedBert:
         self._model, self._base, self._compute = model, model.base_model, compute
         project = getattr(self._base, "embeddings_project", None)
         self._project = None if project is None else make([project])
-        self._layers = [PackedLayer(_parts(layer), make) for layer in self._base.encoder.layer]
+        self._layers = packed_layers([_parts(layer) for layer in self._base.encoder.layer], make)
 
     @staticmethod
     def computes(model: Any) -> bool:
@@ -38,10 +38,9 @@ class PackedBert:
         hidden = self._embedded(pack).to(self._compute)
         if self._project is not None:
             hidden = self._project(hidden)
-        for layer in self._layers[:-1]:
+        for layer in self._layers:
             hidden = layer(hidden, pack)
-        first = self._layers[-1](hidden, pack, first_only=True)
-        return self._head(first.unsqueeze(1))[:, 0].float(), hidden.dtype
+        return self._head(hidden.unsqueeze(1))[:, 0].float(), hidden.dtype
 
     def _embedded(self, pack: Pack) -> Tensor:
         """`[tokens, embedding]`."""

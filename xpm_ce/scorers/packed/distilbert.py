@@ -11,7 +11,7 @@ from torch import Tensor
 
 from xpm_ce.engine.padding import Pack
 from xpm_ce.scorers.packed.forward import MakeLinear, drop_tokens, normed
-from xpm_ce.scorers.packed.layer import LayerParts, PackedLayer
+from xpm_ce.scorers.packed.layer import LayerParts, packed_layers
 
 
 class PackedDistilBert:
@@ -19,7 +19,7 @@ class PackedDistilBert:
 
     def __init__(self, model: Any, make: MakeLinear, *, compute: torch.dtype):
         self._model, self._compute = model, compute
-        self._layers = [PackedLayer(_parts(layer), make) for layer in model.base_model.transformer.layer]
+        self._layers = packed_layers([_parts(layer) for layer in model.base_model.transformer.layer], make)
 
     @staticmethod
     def computes(model: Any) -> bool:
@@ -31,9 +31,9 @@ class PackedDistilBert:
         model, embeddings = self._model, self._model.base_model.embeddings
         hidden = embeddings.word_embeddings(pack.ids) + embeddings.position_embeddings(pack.positions)
         hidden = drop_tokens(embeddings.dropout, normed(embeddings.LayerNorm, hidden), pack).to(self._compute)
-        for layer in self._layers[:-1]:
+        for layer in self._layers:
             hidden = layer(hidden, pack)
-        first = model.pre_classifier(self._layers[-1](hidden, pack, first_only=True)).relu()
+        first = model.pre_classifier(hidden).relu()
         return model.classifier(model.dropout(first))[:, 0].float(), hidden.dtype
 
 

@@ -3,6 +3,7 @@
 This module does not know under which names a family keeps the parts, nor how linear layers compute.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -46,41 +47,41 @@ class LayerParts(NamedTuple):
 
 
 class PackedLayer:
-    """The forward pass of a layer."""
+    """The forward pass of a layer; the last one computes the first token of each sequence only."""
 
-    def __init__(self, parts: LayerParts, make: MakeLinear):
+    def __init__(self, parts: LayerParts, make: MakeLinear, *, last: bool):
         query, *key_value = parts.query_key_value
-        self._parts = parts
+        self._parts, self._last = parts, last
         self._scale = (query.out_features // parts.heads) ** -0.5
         self._fused = isinstance(parts.activation, GELUActivation)
-        self._query_key_value, self._query, self._key_value = make([query, *key_value]), make([query]), make(key_value)
+        if last:
+            self._query, self._key_value = make([query]), make(key_value)
+        else:
+            self._query_key_value = make([query, *key_value])
         self._dense, self._down = make([parts.dense]), make([parts.down])
         self._up = make([parts.up], GELU if self._fused else None)
 
-    def __call__(self, hidden: Tensor, pack: Pack, *, first_only: bool = False) -> Tensor:
-        """`[tokens, hidden]` to the same; `[sequences, hidden]`, of the first tokens, with `first_only`."""
-        parts, shape = self._parts, (-1, self._parts.heads, hidden.shape[-1] // self._parts.heads)
-        if first_only:
+    def __call__(self, hidden: Tensor, pack: Pack) -> Tensor:
+        """`[tokens, hidden]` to the same; to `[sequences, hidden]`, of the first tokens, in the last layer."""
+        parts, shape = self._parts, (self._parts.heads, hidden.shape[-1] // self._parts.heads)
+        if self._last:
             residual = hidden[pack.starts]
-            query = self._query(residual).unflatten(-1, shape[1:])
-            key, value = self._key_value(hidden).unflatten(-1, (2, *shape[1:])).unbind(1)
+            query = self._query(residual).unflatten(-1, shape)
+            key, value = self._key_value(hidden).unflatten(-1, (2, *shape)).unbind(1)
         else:
             residual = hidden
-            query, key, value = self._query_key_value(hidden).unflatten(-1, (3, *shape[1:])).unbind(1)
-        taken = attend(
-            query,
-            key,
-            value,
-            pack,
-            scale=self._scale,
-            first_only=first_only,
-            dropout=dropped_probabilities(parts.attention, parts.attention.dropout.p),
-        )
+            query, key, value = self._query_key_value(hidden).unflatten(-1, (3, *shape)).unbind(1)
+        dropped = dropped_probabilities(parts.attention, parts.attention.dropout.p)
+        taken = attend(query, key, value, pack, scale=self._scale, first_only=self._last, dropout=dropped)
         dropout, norm = parts.middle
-        middle = drop_tokens(dropout, self._dense(taken), pack, first_only=first_only, residual=residual)
-        middle = normed(norm, middle)
+        middle = normed(norm, drop_tokens(dropout, self._dense(taken), pack, first_only=self._last, residual=residual))
         inner = self._up(middle)
         if not self._fused:
             inner = parts.activation(inner)
         dropout, norm = parts.outer
-        return normed(norm, drop_tokens(dropout, self._down(inner), pack, first_only=first_only, residual=middle))
+        return normed(norm, drop_tokens(dropout, self._down(inner), pack, first_only=self._last, residual=middle))
+
+
+def packed_layers(parts: Sequence[LayerParts], make: MakeLinear) -> list[PackedLayer]:
+    """The layers of an encoder whose head reads the first token."""
+    return [PackedLayer(each, make, last=number == len(parts)) for number, each in enumerate(parts, start=1)]
