@@ -16,6 +16,7 @@ VERBS = {
     "logs": "What a job printed.",
     "table": "The results of an experiment as a table.",
     "compare": "What two learners differ in besides the factor under study.",
+    "export": "A trained model as a folder that other libraries load with the same scores.",
 }
 """Verbs in the order of --help; each is the command `command` of the module `xpm_ce.cli.<verb>`"""
 
