@@ -97,6 +97,12 @@ def compare(
             remedy="Report this with the files of the tokenizer.",
         )
     ours = LoadedModel(scorer).predict(pairs)
+    if not np.isfinite(ours).all():
+        raise DataError(
+            f"{int((~np.isfinite(ours)).sum())} of {len(ours)} scores are not finite",
+            where=str(folder),
+            remedy="The model diverged: nothing was exported.",
+        )
     found = [_compared(name, folder, pairs, ours) for name in (TRANSFORMERS, SENTENCE_TRANSFORMERS, RERANKERS)]
     return ParityReport(
         len(pairs), len(others), own.left_out, (float(ours.min()), float(ours.max())), found, environment()
