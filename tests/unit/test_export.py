@@ -281,9 +281,9 @@ def a_hub(*, refuses: bool = False):
                     {"files": [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in names]}
                 )
             elif "/commit/" in self.path:
-                self.answer({"commitUrl": "http://hub/me/mine/commit/1", "commitOid": "1" * 40})
+                self.answer({"commitUrl": "https://huggingface.co/me/mine/commit/1", "commitOid": "1" * 40})
             else:
-                self.answer({"url": "http://hub/me/mine"})
+                self.answer({"url": "https://huggingface.co/me/mine"})
 
         def answer(self, value, status=200):
             content = json.dumps(value).encode()
@@ -326,9 +326,9 @@ def pushed(folder, address, monkeypatch):
 
 def test_every_file_of_the_folder_goes_to_the_hub_in_one_commit(small_folder, monkeypatch):
     with a_hub() as (address, seen):
-        assert pushed(small_folder, address, monkeypatch) == "http://hub/me/mine/commit/1"
+        assert pushed(small_folder, address, monkeypatch) == "https://huggingface.co/me/mine/commit/1"
     (created,) = [json.loads(body) for path, body in seen if path == "/api/repos/create"]
-    assert created["private"] is True
+    assert created["visibility"] == "private"
     (commit,) = [body for path, body in seen if "/commit/" in path]
     lines = [json.loads(line) for line in commit.splitlines()]
     assert {line["value"]["path"] for line in lines if line["key"] == "file"} == {"README.md", "model.safetensors"}

@@ -52,7 +52,7 @@ def push(upload: Upload, *, private: bool) -> str:
             commit_message="Export by xpm-ce",
             allow_patterns=[file.name for file in upload.files],
         )
-    except (OSError, ValueError) as error:  # what the hub's library raises of its own is an OSError
+    except Exception as error:  # the hub's library raises its own, those of its HTTP library, and the system's
         raise DataError(
             f"{upload.repository} could not be pushed ({type(error).__name__}: {str(error).splitlines()[0]})",
             where=str(upload.folder),
