@@ -40,7 +40,11 @@ def theirs(measures, qrels, run, provider=ir_measures):
 
 def ours(measures, qrels, rankings):
     table = per_query(rankings, qrels, measures)
-    return {(row.query_id, row.measure): row.value for row in table.rows(order="ours", depth=1000)}
+    return {
+        (query, measure): value
+        for query, values in zip(table.query_ids, table.values.tolist(), strict=True)
+        for measure, value in zip(table.measures, values, strict=True)
+    }
 
 
 def scored(rankings):

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from xpm_ce import atomic
 from xpm_ce.data.judged import check_judged
 from xpm_ce.data.runs import Ranking, Rankings, cut
 from xpm_ce.measures.bounds import best_order, random_order
 from xpm_ce.measures.evaluate import per_query
-from xpm_ce.measures.table import PerQueryRow, write_per_query
+from xpm_ce.measures.table import Column, PerQueryTable, write_per_query
 
 if TYPE_CHECKING:
     from xpm_ce.evaluate.measure import Measure
@@ -41,29 +43,32 @@ def without_identical_ids(run: Rankings) -> Rankings:
 
 
 def measure(task: "Measure") -> None:
-    """Write `per_query.tsv` and `summary.json`."""
+    """Write `per_query.parquet` and `summary.json`."""
     run, qrels, store = task.run.read(), task.qrels.read(), task.store.open()
     first_stage = task.first_stage.read() if task.first_stage else None
     if task.ignore_identical_ids:
         run = without_identical_ids(run)
         first_stage = without_identical_ids(first_stage) if first_stage is not None else None
-    rows: list[PerQueryRow] = []
+    columns: list[Column] = []
+    values: list[np.ndarray] = []
     means: list[dict[str, Any]] = []
     missing: list[str] = []
     for depth in task.depths:
         for order, rankings in _orders(at_depth(run, first_stage, depth), qrels, bounds=task.bounds):
             measured = per_query(rankings, qrels, task.measures)
             missing = measured.missing
-            rows += measured.rows(order=order, depth=depth)
+            columns += [Column(name, depth, order) for name in measured.measures]
+            values.append(measured.values)
             means += [
                 {"order": order, "depth": depth, "measure": name, "mean": mean}
                 for name, mean in measured.means().items()
             ]
-    write_per_query(task.values, rows)
+    identity = task.listing.parent.name
+    write_per_query(task.values, PerQueryTable(measured.query_ids, task.protocol, identity, columns, np.hstack(values)))
     atomic.write_json(
         task.summary,
         {
-            "schema": 1, "queries": len(qrels), "queries_without_result": missing,
+            "schema": 1, "queries": len(measured.query_ids), "queries_without_result": missing,
             "judgements_of_unknown_documents": check_judged(qrels, store).unknown_documents, "means": means,
         },
     )  # fmt: skip

@@ -175,7 +175,7 @@ class Builder:
         measure = Measure.C(
             run=run, first_stage=first_stage, qrels=prepared.qrels, store=prepared.store,
             depths=sorted(set(evaluation.depths)), measures=names.sorted_unique(evaluation.measures),
-            ignore_identical_ids=prepared.ignore_identical_ids, bounds=bounds,
+            ignore_identical_ids=prepared.ignore_identical_ids, bounds=bounds, protocol=prepared.label,
         )  # fmt: skip
         output = self.submit(measure, kind="measure", coordinates=_where(coordinates, prepared, system))
         key = (system, prepared.label, *(f"{axis}={value}" for axis, value in coordinates.items()))

@@ -3,7 +3,7 @@
 This module does not know files, protocols or averages over collections.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain, repeat
 from typing import NamedTuple
 
@@ -13,7 +13,6 @@ from xpm_ce.errors import DataError
 from xpm_ce.measures import formulas, names
 from xpm_ce.measures.formulas import Judgements, Places
 from xpm_ce.measures.rankings import Ranking, Rankings
-from xpm_ce.measures.table import PerQueryRow
 
 _UNJUDGED = np.iinfo(np.int64).min
 _EMPTY = Ranking([], np.empty(0, dtype=np.float32))
@@ -36,12 +35,6 @@ class PerQuery(NamedTuple):
     def means(self) -> dict[str, float]:
         """The mean of each measure over all judged queries, missing ones included (trec_eval's `-c`)."""
         return dict(zip(self.measures, self.values.mean(axis=0).tolist(), strict=True))
-
-    def rows(self, *, order: str, depth: int) -> Iterator[PerQueryRow]:
-        """One row a query and measure, for `write_per_query`; `order` and `depth` say what was measured."""
-        for query_id, values in zip(self.query_ids, self.values.tolist(), strict=True):
-            for measure, value in zip(self.measures, values, strict=True):
-                yield PerQueryRow(query_id, order, depth, measure, value)
 
 
 def per_query(rankings: Rankings, qrels: Mapping[str, Mapping[str, int]], measures: Iterable[str]) -> PerQuery:
