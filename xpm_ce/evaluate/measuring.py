@@ -1,7 +1,7 @@
 """The computation of `Measure`: cut a run to each depth, measure it, write per-query values and their means."""
 
 from itertools import chain, count, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,42 @@ def without_identical_ids(run: Rankings) -> Rankings:
     return kept
 
 
+class Measured(NamedTuple):
+    """Every measure at every depth and in every order."""
+
+    query_ids: list[str]
+    """Judged queries, in the order of the qrels"""
+    columns: list[Column]
+    """By depth, order, measure"""
+    values: np.ndarray
+    """float64 [queries, columns]"""
+    missing: list[str]
+    """Judged queries without results; they count as 0"""
+
+
+def measured(
+    run: Rankings, qrels: dict[str, dict[str, int]], *, first_stage: Rankings | None, depths: list[int],
+    measures: list[str], bounds: bool,
+) -> Measured:  # fmt: skip
+    """Measure a run at every depth: only the first stage's first so many documents, in the run's order.
+
+    The documents are looked up once. DataError where no query is judged, or none of the run's.
+    """
+    looked_up = graded(run, qrels)
+    ranks = first_stage_ranks(run, first_stage, looked_up.query_ids)
+    columns: list[Column] = []
+    values: list[np.ndarray] = []
+    missing: list[str] = []
+    orders = _orders(run, looked_up, bounds=bounds)
+    for depth in depths:
+        for order, positions in orders.items():
+            found = looked_up.taken(positions[ranks[positions] <= depth]).measured(measures)
+            columns += [Column(name, depth, order) for name in found.measures]
+            values.append(found.values)
+            missing = found.missing
+    return Measured(looked_up.query_ids, columns, np.hstack(values), missing)
+
+
 def measure(task: "Measure") -> None:
     """Write `per_query.parquet` and `summary.json`."""
     run, qrels, store = task.run.read(), task.qrels.read(), task.store.open()
@@ -55,32 +91,21 @@ def measure(task: "Measure") -> None:
     if task.ignore_identical_ids:
         run = without_identical_ids(run)
         first_stage = without_identical_ids(first_stage) if first_stage is not None else None
-    looked_up = graded(run, qrels)
-    ranks = first_stage_ranks(run, first_stage, looked_up.query_ids)
-    orders = _orders(run, looked_up, bounds=task.bounds)
-    columns: list[Column] = []
-    values: list[np.ndarray] = []
-    means: list[dict[str, Any]] = []
-    missing: list[str] = []
-    for depth in task.depths:
-        for order, positions in orders.items():
-            measured = looked_up.taken(positions[ranks[positions] <= depth]).measured(task.measures)
-            missing = measured.missing
-            columns += [Column(name, depth, order) for name in measured.measures]
-            values.append(measured.values)
-            means += [
-                {"order": order, "depth": depth, "measure": name, "mean": mean}
-                for name, mean in measured.means().items()
-            ]
-    identity = task.listing.parent.name
-    write_per_query(
-        task.values, PerQueryTable(looked_up.query_ids, task.protocol, identity, columns, np.hstack(values))
+    found = measured(
+        run, qrels, first_stage=first_stage, depths=task.depths, measures=task.measures, bounds=task.bounds
     )
+    identity = task.listing.parent.name
+    write_per_query(task.values, PerQueryTable(found.query_ids, task.protocol, identity, found.columns, found.values))
+    means = zip(found.columns, found.values.mean(axis=0).tolist(), strict=True)
     atomic.write_json(
         task.summary,
         {
-            "schema": 1, "queries": len(looked_up.query_ids), "queries_without_result": missing,
-            "judgements_of_unknown_documents": check_judged(qrels, store).unknown_documents, "means": means,
+            "schema": 1, "queries": len(found.query_ids), "queries_without_result": found.missing,
+            "judgements_of_unknown_documents": check_judged(qrels, store).unknown_documents,
+            "means": [
+                {"order": column.order, "depth": column.depth, "measure": column.measure, "mean": mean}
+                for column, mean in means
+            ],
         },
     )  # fmt: skip
 
