@@ -163,6 +163,7 @@ class Builder:
                 model=model, run=prepared.run, queries=prepared.queries, store=prepared.store,
                 tokens=self.wiring.tokens(prepared.store, reader), depth=max(evaluation.depths),
                 precision=evaluation.precision, device=evaluation.device, tokens_per_batch=evaluation.tokens_per_batch,
+                protocol=prepared.label, goal=self.study.title,
             )  # fmt: skip
             run = self.submit(rerank, kind="rerank", coordinates=_where(coordinates, prepared, system))
             self.measured(run, system, coordinates, prepared, evaluation, first_stage=prepared.run)
