@@ -12,6 +12,7 @@ import impact_index
 import numpy as np
 
 from xpm_ce import atomic
+from xpm_ce.data.run_metadata import write_metadata
 from xpm_ce.data.runs import Ranking, Rankings, write_run
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from xpm_ce.firststage.retrieve import Retrieve
 
 SCHEMA = 1
+TAG = "bm25"
+"""Last column of the run"""
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +76,7 @@ def best(search: Search, text: str, *, depth: int, documents: "StoredDocuments",
 
 
 def retrieve(task: "Retrieve") -> None:
-    """Write `run.gz` and `counts.json`."""
+    """Write `run.gz` with its sidecar, and `counts.json`."""
     documents = task.index.store.open()
     search = bm25(task.index.path, k1=task.k1, b=task.b)
     queries = task.queries.read()
@@ -85,7 +88,8 @@ def retrieve(task: "Retrieve") -> None:
         tied += retrieved.tied_at_cut
         if retrieved.ranking.documents:
             rankings[query_id] = retrieved.ranking
-    ties = write_run(task.ranking, rankings, tag="bm25")
+    ties = write_run(task.ranking, rankings, tag=TAG)
+    write_metadata(task.ranking, tag=TAG, module=type(task).__module__, score_ties="document id, ascending")
     lengths = [len(ranking.documents) for ranking in rankings.values()]
     counts = {
         "schema": SCHEMA,

@@ -163,6 +163,7 @@ class Builder:
                 model=model, run=prepared.run, queries=prepared.queries, store=prepared.store,
                 tokens=self.wiring.tokens(prepared.store, reader), depth=max(evaluation.depths),
                 precision=evaluation.precision, device=evaluation.device, tokens_per_batch=evaluation.tokens_per_batch,
+                protocol=prepared.label, goal=self.study.title,
             )  # fmt: skip
             run = self.submit(rerank, kind="rerank", coordinates=_where(coordinates, prepared, system))
             self.measured(run, system, coordinates, prepared, evaluation, first_stage=prepared.run)
@@ -175,7 +176,7 @@ class Builder:
         measure = Measure.C(
             run=run, first_stage=first_stage, qrels=prepared.qrels, store=prepared.store,
             depths=sorted(set(evaluation.depths)), measures=names.sorted_unique(evaluation.measures),
-            ignore_identical_ids=prepared.ignore_identical_ids, bounds=bounds,
+            ignore_identical_ids=prepared.ignore_identical_ids, bounds=bounds, protocol=prepared.label,
         )  # fmt: skip
         output = self.submit(measure, kind="measure", coordinates=_where(coordinates, prepared, system))
         key = (system, prepared.label, *(f"{axis}={value}" for axis, value in coordinates.items()))
