@@ -70,7 +70,7 @@ class Results:
 def read_results(workspace: Workspace, experiment: str) -> Results:
     """Read the results of an experiment's last plan."""
     plan = workspace.read_plan(experiment)
-    jobs = {job["id"]: job for job in plan["jobs"]}
+    jobs = {job["id"]: {**job, "folder": str(workspace.job(job["task"], job["id"]).path)} for job in plan["jobs"]}
     found = Results(experiment, plan["table"], [], [], jobs)
     for result in plan["results"]:
         job = jobs[result["job"]]
