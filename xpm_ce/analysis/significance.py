@@ -43,6 +43,11 @@ class Comparison(NamedTuple):
     ties: int
     losses: int
 
+    @property
+    def pair(self) -> tuple[str, str, str]:
+        """What is compared, whichever of the two is the baseline."""
+        return (self.column, *sorted((self.row, self.baseline)))  # type: ignore[return-value]
+
 
 @dataclasses.dataclass(frozen=True)
 class Family:
@@ -55,6 +60,8 @@ class Family:
     """As they were named; the first has the letter a"""
     rows: dict[str, str]
     """Rows that are a baseline for all others, and their letters"""
+    size: int
+    """Comparisons that p-values are adjusted for"""
     comparisons: tuple[Comparison, ...]
     missing: tuple[tuple[str, str, tuple[str, ...]], ...]
     """Row, column and the queries that are absent from its values and count as 0"""
@@ -86,7 +93,7 @@ class Family:
         named = [f"{name} ({LETTERS[at]})" if len(self.baselines) > 1 else name for at, name in enumerate(self.baselines)]
         return (
             f"better or worse than {', '.join(named)} by the {TEST_NAMES[self.test]} over queries (two-sided, seeds "
-            f"averaged per query), {CORRECTION_NAMES[self.correction]} over {len(self.comparisons)} comparisons, "
+            f"averaged per query), {CORRECTION_NAMES[self.correction]} over {self.size} comparisons, "
             f"alpha {self.alpha:g}"
         )
 
@@ -102,7 +109,7 @@ class Family:
     def as_json(self) -> dict[str, Any]:
         return {
             "test": self.test, "correction": self.correction, "alpha": self.alpha, "baselines": list(self.baselines),
-            "family": len(self.comparisons),
+            "family": self.size,
             "comparisons": [
                 {**each._asdict(), "effect": None if math.isnan(each.effect) else each.effect}
                 for each in self.comparisons
@@ -162,11 +169,15 @@ def tested(
             (row, column, tuple(absent)) for row, absent in zip(systems, frame.missing, strict=True) if absent
         ]
         found += _compared(frame, systems, pairs, column, test)
-    adjusted = CORRECTIONS[correction](np.array([each.p for each in found]))
-    comparisons = tuple(each._replace(adjusted=float(p)) for each, p in zip(found, adjusted, strict=True))
+    # two baselines are compared with each other once, whichever is named first
+    family = {each.pair: each.p for each in found}
+    adjusted = dict(zip(family, CORRECTIONS[correction](np.array([*family.values()])).tolist(), strict=True))
+    comparisons = tuple(each._replace(adjusted=adjusted[each.pair]) for each in found)
     rows = {each.row: each.letter for each in resolved if each.row is not None}
-    family = Family(test, correction, alpha, tuple(baselines), rows, comparisons, tuple(missing), incomplete)
-    return dataclasses.replace(table, tests=family)
+    tests = Family(
+        test, correction, alpha, tuple(baselines), rows, len(family), comparisons, tuple(missing), incomplete
+    )  # fmt: skip
+    return dataclasses.replace(table, tests=tests)
 
 
 def _compared(

@@ -3,6 +3,7 @@
 This module does not know how cells came to be.
 """
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,20 +28,21 @@ def markdown(table: "Table") -> str:
     return _written(table, text)
 
 
-def _written(table: "Table", text_of) -> str:  # type: ignore[no-untyped-def]
-    lines = [[*_header(table), *(table.columns or [""])]]
-    for label, row in table.rows.items():
-        own = list(row.labels) if len(table.row_axes) > 1 else [label]
-        own[0] += table.tests.letter_of(label) if table.tests else ""
-        lines.append([*own, *(text_of(label, column) for column in table.column_keys)])
+def columns(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of texts as a Markdown table with aligned columns; the first line is the header."""
     widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
     rendered = [
         "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
     ]
     rendered.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(rendered)
+
+
+def _written(table: "Table", text_of: Callable[[str, str], str]) -> str:
+    lines = [[*table.row_axes, *(table.columns or [""])]]
+    for label, row in table.rows.items():
+        own = list(row.labels) if len(table.row_axes) > 1 else [label]
+        own[0] += table.tests.letter_of(label) if table.tests else ""
+        lines.append([*own, *(text_of(label, column) for column in table.column_keys)])
     notes = table.notes()
-    return "\n".join([table.title, "", *rendered, *(["", *notes] if notes else [])])
-
-
-def _header(table: "Table") -> list[str]:
-    return list(table.row_axes)
+    return "\n".join([table.title, "", columns(lines), *(["", *notes] if notes else [])])
