@@ -21,6 +21,7 @@ ALLOWED = {
     "jobs": {"errors", "atomic", "identity", "workspace"},
     "progress": set(),
     "settings": GROUND,
+    "protocols": GROUND,
     "measures": GROUND,
     "data": GROUND | {"settings", "measures"},
     "tokens": GROUND | {"data"},
@@ -34,7 +35,7 @@ ALLOWED = {
     "analysis": {"errors", "atomic", "workspace", "parameters", "measures"},
     "extensions": GROUND | {"settings", "data", "losses", "samplers", "scorers"},
     "graph": GROUND
-    | {"settings", "measures", "data", "tokens", "engine", "scorers", "losses", "samplers", "firststage"}
+    | {"settings", "measures", "protocols", "data", "tokens", "engine", "scorers", "losses", "samplers", "firststage"}
     | {"learn", "evaluate"}
     | {"extensions"},
     "launch": GROUND | {"graph", "analysis"},

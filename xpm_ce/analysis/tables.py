@@ -82,14 +82,13 @@ class Table:
 
 
 def make_tables(results: Results, *, measures: Sequence[str] = (), depths: Sequence[int] = ()) -> list[Table]:
-    """One table per protocol, depth and measure; by default the experiment's main measure at its largest depth."""
+    """One table per protocol, depth and measure; by default the protocol's main measure at its largest depth."""
     layout = results.layout
-    measures = measures or layout["measures"][:1]
-    depths = depths or [max(layout["depths"])]
     tables = []
     for protocol in layout["protocols"]:
-        for depth in depths:
-            for measure in measures:
+        main = layout.get("main", {}).get(protocol, {})
+        for depth in depths or [main.get("depth", max(layout["depths"]))]:
+            for measure in measures or [main.get("measure", layout["measures"][0])]:
                 rows = [
                     row for row in results.rows if (row.protocol, row.depth, row.measure) == (protocol, depth, measure)
                 ]

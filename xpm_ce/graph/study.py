@@ -23,6 +23,8 @@ OTHER_SECTIONS = ("store", "extensions", "grid", "exceptions", "models", "runs",
 DATA_SECTIONS = ("collection", "store", "first_stage", "validation")
 """Sections that say what is retrieved from what"""
 REQUIRED_SECTIONS = ("collection", "first_stage", "evaluation")
+OF_PROTOCOLS = ("collection", "first_stage")
+"""Sections that protocols bring themselves"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,10 @@ class Study:
                 where=identifier.where,
             )
         axes = read_axes(document.get("grid"), sections=SECTIONS)
+        by_protocol = document.get("evaluation.protocols") is not None
         for section in REQUIRED_SECTIONS:
+            if by_protocol and section in OF_PROTOCOLS:
+                continue
             if document.get(section) is None and not any(axis.touches((section,)) for axis in axes):
                 raise ConfigurationError(f"{section} is missing", where=document.root.where)
         if document.get("learner") is not None and document.get("training_set") is None:

@@ -5,7 +5,7 @@ Equal sections are prepared once. This module does not know the grid, nor what i
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,13 @@ from xpm_ce.data.store import DocumentStore, StoreDocuments
 from xpm_ce.data.triples import TripleTrainingSet
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.evaluate.rerank import Rerank
-from xpm_ce.firststage.bm25_index import Bm25Index
-from xpm_ce.firststage.retrieve import Retrieve
+from xpm_ce.graph.first_stages import retrieval, title
 from xpm_ce.graph.sections import TABLES, EvaluationSet, ModelFolder, ValidationSplit
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.teachers import Untaught, cross_fitted, sections_of_teachers
 from xpm_ce.learn.learner import Learner, kept
 from xpm_ce.learn.validation import Validation, ValidationSet
+from xpm_ce.protocols.registry import Protocol
 from xpm_ce.scorers.backbones import LocalBackbone
 from xpm_ce.scorers.models import Checkpoint, PretrainedModel
 from xpm_ce.scorers.scorer import Scorer
@@ -56,6 +56,13 @@ class PreparedSet:
     qrels: Any
     run: Run
     ignore_identical_ids: bool
+    first_stage: str
+    """Name of the first stage in tables"""
+    depths: tuple[int, ...]
+    """Documents per query that are re-ranked; none where only a validation uses it"""
+    measures: tuple[str, ...]
+    protocol: Protocol | None = None
+    """The protocol that it is; None for a set of the study's own"""
 
 
 class Wiring:
@@ -106,7 +113,10 @@ class Wiring:
             self._tokens[id(store), id(reader)] = ((store, reader), tokens)  # both stay alive, and with them their ids
         return self._tokens[id(store), id(reader)][1]
 
-    def evaluation_set(self, document: Document, entry: EvaluationSet, node: Node) -> PreparedSet:
+    def evaluation_set(
+        self, document: Document, entry: EvaluationSet, node: Node, *, depths: Sequence[int] = (),
+        measures: Sequence[str] = (),
+    ) -> PreparedSet:  # fmt: skip
         """The texts, judgements and first-stage run of the evaluation set that `node` describes."""
         collection = node.get("collection") or document.require("collection")
         parts, store = self.collection(document, collection)
@@ -114,7 +124,10 @@ class Wiring:
         run = self.first_stage(
             document, collection, queries, entry.split, ignore_identical_ids=entry.ignore_identical_ids
         )
-        return PreparedSet(entry.label, store, queries, qrels, run, entry.ignore_identical_ids)
+        return PreparedSet(
+            entry.label, store, queries, qrels, run, entry.ignore_identical_ids, depths=tuple(depths),
+            measures=tuple(measures), first_stage=title(document.require("first_stage")),
+        )  # fmt: skip
 
     def split(self, document: Document, parts: Parts, split: str) -> tuple[Any, Any]:
         """Queries and judgements of a split; `train` and `validation` share the training queries where asked."""
@@ -133,23 +146,18 @@ class Wiring:
         )
 
     def first_stage(
-        self, document: Document, collection: Node, queries: Any, split: str, *, ignore_identical_ids: bool = False
-    ) -> Run:
-        """The first-stage run of one split, at the full depth of the first stage."""
-        node = document.require("first_stage")
-        kind = node.get("type")
-        if kind is None or kind.text != "bm25":
-            raise UnknownKeyError(_text(kind), ["bm25"], where=(kind or node).where, kind="first stage")
+        self, document: Document, collection: Node, queries: Any, split: str, *, node: Node | None = None,
+        ignore_identical_ids: bool = False,
+    ) -> Run:  # fmt: skip
+        """The first-stage run of one split, at the full depth of the first stage that `node` describes.
+
+        That is the study's own by default.
+        """
         _, store = self.collection(document, collection)
-        index = self.once(
-            "index",
-            [collection, document.get("store")],
-            lambda: self.submit(Bm25Index.C(store=store), kind="index", coordinates={}),
-        )
-        wired = {"index": index, "queries": queries, "ignore_identical_ids": ignore_identical_ids}
-        return self.submit(
-            self.typed(Retrieve, node.without("type"), wired), kind="retrieve", coordinates={"set": split}
-        )
+        described = node or document.require("first_stage")
+        wired = {"queries": queries, "ignore_identical_ids": ignore_identical_ids}
+        task = retrieval(self, described, store, [collection, document.get("store")], wired)
+        return self.submit(task, kind="retrieve", coordinates={"set": split})
 
     # -- training -------------------------------------------------------------------------------------------
 
