@@ -10,15 +10,18 @@ from xpm_ce.data.overlap import overlap
 from xpm_ce.errors import UnknownKeyError, XpmCeError
 from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
+from xpm_ce.graph.needs import absent, needs_of_plan
 from xpm_ce.graph.plan import Plan, Result, source_warnings
 from xpm_ce.graph.planner import Planner
+from xpm_ce.graph.prepared import PreparedSet
 from xpm_ce.graph.protocol_sets import protocol_sets
 from xpm_ce.graph.sections import Evaluation, RunFile
 from xpm_ce.graph.siblings import take_over_finished_work
 from xpm_ce.graph.stages import START_FROM, paths_before, stage_before
 from xpm_ce.graph.study import DATA_SECTIONS, Study
-from xpm_ce.graph.wiring import PreparedSet, Wiring
+from xpm_ce.graph.wiring import Wiring
 from xpm_ce.measures import names
+from xpm_ce.network import declared_offline
 from xpm_ce.protocols.registry import averages
 from xpm_ce.scorers.models import InitialModel
 from xpm_ce.scorers.started import StartedScorer
@@ -33,7 +36,8 @@ def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...]
     """The plan of a study in a workspace; ConfigurationError where something cannot be built."""
     planner = Planner(workspace, capabilities=capabilities)
     builder = Builder(study, planner)
-    results = builder.build()
+    with declared_offline(study.offline):
+        results = builder.build()
     take_over_finished_work(planner)
     planner.hashes.save()
     return Plan(
@@ -44,6 +48,7 @@ def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...]
         results=results,
         table=builder.layout(),
         counts_of_queries=builder.counted,
+        not_on_disk=absent(needs_of_plan(planner.jobs.values())),
         warnings=source_warnings(planner),
         extensions=builder.wiring.extensions,
     )

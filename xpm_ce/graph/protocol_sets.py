@@ -7,6 +7,7 @@ This module does not know what is trained, nor where results stand in tables.
 from typing import TYPE_CHECKING
 
 from xpm_ce.errors import ConfigurationError
+from xpm_ce.graph.prepared import PreparedSet
 from xpm_ce.graph.sections import DATAMAESTRO, Evaluation
 from xpm_ce.protocols.first_stages import FirstStage
 from xpm_ce.protocols.judged_sets import JudgedSet, Place
@@ -14,7 +15,7 @@ from xpm_ce.protocols.registry import Protocol, protocols
 from xpm_ce.settings import Document, Node
 
 if TYPE_CHECKING:
-    from xpm_ce.graph.wiring import PreparedSet, Wiring
+    from xpm_ce.graph.wiring import Wiring
 
 PLACES = ("device", "precision")
 """Keys of `evaluation` that say how and where a first stage with a network computes"""
@@ -34,19 +35,20 @@ def chosen_protocols(node: Node | None) -> list[Protocol]:
     return list({protocol.id: protocol for protocol in found}.values())
 
 
-def protocol_sets(wiring: "Wiring", document: Document, evaluation: Evaluation) -> "list[PreparedSet]":
+def protocol_sets(wiring: "Wiring", document: Document, evaluation: Evaluation) -> list[PreparedSet]:
     """The evaluation sets of the protocols that `evaluation.protocols` names."""
     section = document.require("evaluation")
     return [
-        prepared(wiring, document, protocol, section, library=evaluation.library)
+        protocol_set(wiring, document, protocol, section, library=evaluation.library)
         for protocol in chosen_protocols(section.get("protocols"))
     ]
 
 
-def prepared(wiring: "Wiring", document: Document, protocol: Protocol, section: Node, *, library: str) -> "PreparedSet":
-    """The texts, judgements and first-stage run of a protocol; `section` says where its first stage computes."""
-    from xpm_ce.graph.wiring import PreparedSet
-
+def protocol_set(
+    wiring: "Wiring", document: Document, protocol: Protocol, section: Node, *, library: str
+) -> PreparedSet:
+    """The texts, judgements and first-stage run of a protocol; `section` (evaluation) says where its first stage
+    computes."""
     judged, where = protocol.judged, (section.get("protocols") or section).where
     place = _place(judged, library, where=where)
     collection = Node.of({"type": library, "id": place.collection}, where=where, path="collection")

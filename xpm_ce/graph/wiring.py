@@ -3,7 +3,6 @@
 Equal sections are prepared once. This module does not know the grid, nor what is measured.
 """
 
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +22,9 @@ from xpm_ce.data.triples import TripleTrainingSet
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.graph.first_stages import retrieval, title
-from xpm_ce.graph.sections import TABLES, EvaluationSet, ModelFolder, ValidationSplit
+from xpm_ce.graph.prepared import PreparedSet
+from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_set
+from xpm_ce.graph.sections import TABLES, Evaluation, EvaluationSet, ModelFolder, ValidationSplit
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.teachers import Untaught, cross_fitted, sections_of_teachers
 from xpm_ce.learn.learner import Learner, kept
@@ -44,25 +45,6 @@ WIRED_IN_TRAINING_SETS = frozenset({"store", "queries", "qrels", "run", "first_s
 KEYS_OF_TEACHERS = ("path", "model", "depth", "cross_fitted")
 TEACHER_DEPTH = 100
 """Documents per training query that a teacher re-ranks, unless it says otherwise"""
-
-
-@dataclasses.dataclass(frozen=True)
-class PreparedSet:
-    """An evaluation set with its first-stage run, ready to be re-ranked and measured."""
-
-    label: str
-    store: DocumentStore
-    queries: Any
-    qrels: Any
-    run: Run
-    ignore_identical_ids: bool
-    first_stage: str
-    """Name of the first stage in tables"""
-    depths: tuple[int, ...]
-    """Documents per query that are re-ranked; none where only a validation uses it"""
-    measures: tuple[str, ...]
-    protocol: Protocol | None = None
-    """The protocol that it is; None for a set of the study's own"""
 
 
 class Wiring:
@@ -288,25 +270,52 @@ class Wiring:
         """What a learner is validated on, made once for all that read alike; None where it is not."""
         if node is None or node.value is None:
             return None
-        sets = node.get("sets")
-        if sets is None:
+        own, chosen = node.get("sets"), chosen_protocols(node.get("protocols"))
+        if own is None and not chosen:
             raise ConfigurationError(
-                f"{node.path}.sets is missing", where=node.where, remedy="For example: sets: [{split: validation}]"
+                f"{node.path}.sets is missing",
+                where=node.where,
+                remedy="For example: sets: [{split: validation}], or protocols: [nanobeir@bm25-100]",
             )
         found = self.once(
             f"validation sets {scorer.__xpm__.identifier.all.hex()}",
-            [sets, *(document.get(section) for section in DATA_SECTIONS)],
+            [
+                own,
+                node.get("protocols"),
+                document.get("evaluation"),
+                *(document.get(section) for section in DATA_SECTIONS),
+            ],
             lambda: [
-                self.validation_set(document, entry, below, scorer)
-                for entry, below in zip(typed(list[EvaluationSet], sets, tables=TABLES), sets, strict=True)
+                self.validation_set(each, scorer)
+                for each in (*self.validation_sets(document, own), *self.validation_protocols(document, node, chosen))
             ],
         )
         in_order = sorted(found, key=lambda each: each.__xpm__.identifier.all.hex())  # which the user's has no part in
-        return self.typed(Validation, node.without("sets"), {"sets": in_order})
+        validation = self.typed(Validation, node.without("sets", "protocols"), {"sets": in_order})
+        for protocol in chosen:
+            if protocol.depth != validation.depth:
+                raise ConfigurationError(
+                    f"depth is {validation.depth}, but {protocol.id} re-ranks {protocol.depth}",
+                    where=node.nodes["protocols"].where,
+                    remedy="Give both the same depth.",
+                )
+        return validation
 
-    def validation_set(self, document: Document, entry: EvaluationSet, node: Node, scorer: Scorer) -> ValidationSet:
+    def validation_sets(self, document: Document, node: Node | None) -> list[PreparedSet]:
+        """The sets of the study's own that a learner is validated on."""
+        if node is None:
+            return []
+        entries = typed(list[EvaluationSet], node, tables=TABLES)
+        return [self.evaluation_set(document, entry, below) for entry, below in zip(entries, node, strict=True)]
+
+    def validation_protocols(self, document: Document, node: Node, chosen: list[Protocol]) -> list[PreparedSet]:
+        """The sets of protocols that a learner is validated on, from the library that `evaluation` names."""
+        evaluation = self.typed(Evaluation, document.require("evaluation"))
+        section = document.require("evaluation")
+        return [protocol_set(self, document, protocol, section, library=evaluation.library) for protocol in chosen]
+
+    def validation_set(self, prepared: PreparedSet, scorer: Scorer) -> ValidationSet:
         """A set of queries that a scorer is validated on."""
-        prepared = self.evaluation_set(document, entry, node)
         return ValidationSet.C(
             name=prepared.label, queries=prepared.queries, qrels=prepared.qrels, run=prepared.run,
             store=prepared.store, tokens=self.tokens(prepared.store, scorer),

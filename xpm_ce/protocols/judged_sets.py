@@ -1,7 +1,7 @@
 """The judged sets of queries that protocols measure on: one row each, with the policies that its figures are made by.
 
-How many queries, judgements and documents each must have stands in `xpm_ce/data/registered.py`, under the ids given here.
-This module does not know what is retrieved, nor how anything is read or measured.
+How many queries, judgements and documents each must have stands in `xpm_ce/data/registered.py`, under the ids given
+here. This module does not know what is retrieved, nor how anything is read or measured.
 """
 
 import dataclasses
@@ -44,8 +44,8 @@ class JudgedSet:
 
 
 TIES = "first stage"
-"""How documents of equal score stand, in every protocol: in the order of the first stage, and there by document id. Runs
-are written with strictly decreasing scores, so that no evaluator orders them otherwise"""
+"""How documents of equal score stand, in every protocol: in the order of the first stage, and there by document id.
+Runs are written with strictly decreasing scores, so that no evaluator orders them otherwise"""
 
 _DL_MEASURES = ("nDCG@10", "RR(rel=2)", "AP(rel=2)")
 """Grade 1 of TREC Deep Learning is "related", which does not answer the query: measures of two grades begin at 2"""

@@ -80,7 +80,7 @@ def protocols(name: str, *, where: str = "") -> list[Protocol]:
         raise ConfigurationError(
             f"no protocol re-ranks {depth} documents",
             where=where,
-            remedy=f"Depths are {', '.join(map(str, DEPTHS))}; for another one, describe the set under evaluation.sets.",
+            remedy=f"Depths are {' and '.join(map(str, DEPTHS))}; for another, describe the set in evaluation.sets.",
         )
     return [Protocol(JUDGED_SETS[each], FIRST_STAGES[stage], int(depth)) for each in GROUPS.get(sets, (sets,))]
 
