@@ -30,7 +30,7 @@ ALLOWED = {
     "scorers": GROUND | {"data", "tokens", "engine"},
     "losses": GROUND | {"data"},
     "samplers": GROUND | {"data"},
-    "firststage": GROUND | {"data", "tokens", "engine"},
+    "firststage": GROUND | {"data", "tokens", "engine", "scorers"},
     "learn": GROUND | {"data", "measures", "tokens", "engine", "scorers", "losses", "samplers"},
     "evaluate": GROUND | {"data", "measures", "tokens", "engine", "scorers"},
     "analysis": {"errors", "atomic", "workspace", "parameters", "measures"},

@@ -10,12 +10,13 @@ from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import UnknownKeyError
 from xpm_ce.firststage.bm25_index import Bm25Index
 from xpm_ce.firststage.retrieve import Retrieve
-from xpm_ce.settings import Node
+from xpm_ce.firststage.splade import SpladeEncoder, SpladeIndex, SpladeRetrieve
+from xpm_ce.settings import Node, fields
 
 if TYPE_CHECKING:
     from xpm_ce.graph.wiring import Wiring
 
-TITLES = {"bm25": "BM25"}
+TITLES = {"bm25": "BM25", "splade": "SPLADE"}
 """Names of first stages in tables, by type"""
 
 
@@ -48,4 +49,27 @@ def _bm25(
     return wiring.typed(Retrieve, node.without("type"), {**wired, "index": index})
 
 
-_MAKERS = {"bm25": _bm25}
+def _splade(
+    wiring: "Wiring", node: Node, store: DocumentStore, collection: list[Node | None], wired: Mapping[str, Any]
+) -> SpladeRetrieve:
+    keys = node.without("type")
+    of_encoder = [field.name for field in fields(SpladeEncoder)]
+    of_retrieval = [field.name for field in fields(SpladeRetrieve, (*wired, "index"))]
+    for key, below in keys.nodes.items():
+        if key not in (*of_encoder, *of_retrieval):
+            raise UnknownKeyError(f"{node.path}.{key}", (*of_encoder, *of_retrieval), where=below.where)
+    encoder_node = keys.without(*of_retrieval)
+
+    def index() -> Any:
+        encoder = wiring.typed(SpladeEncoder, encoder_node, ("backbone.sha256", "backbone.tokenizer"))
+        if encoder.backbone is not None:
+            encoder.backbone = encoder.backbone.prepare(wiring.submit)
+        device = keys.get("device")
+        where = {"device": device.text} if device is not None else {}
+        return wiring.submit(SpladeIndex.C(store=store, encoder=encoder, **where), kind="index", coordinates={})
+
+    postings = wiring.once("splade index", [*collection, encoder_node, keys.get("device")], index)
+    return wiring.typed(SpladeRetrieve, keys.without(*of_encoder), {**wired, "index": postings})
+
+
+_MAKERS = {"bm25": _bm25, "splade": _splade}
