@@ -44,6 +44,8 @@ def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...]
         experiment=study.id,
         title=study.title,
         files=[str(file) for file in study.document.files],
+        overrides=list(study.document.overrides),
+        document=study.document.plain(),
         jobs=list(planner.jobs.values()),
         results=results,
         table=builder.layout(),
