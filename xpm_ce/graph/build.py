@@ -8,6 +8,7 @@ from typing import Any
 
 from xpm_ce.data.overlap import overlap
 from xpm_ce.errors import UnknownKeyError, XpmCeError
+from xpm_ce.evaluate.efficiency import Efficiency
 from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.graph.needs import absent, needs_of_plan
@@ -28,6 +29,8 @@ from xpm_ce.scorers.started import StartedScorer
 from xpm_ce.settings import Document, typed
 from xpm_ce.workspace import FIRST_STAGE, MODEL, RUN, TRAINED, UNTRAINED, Workspace
 
+TIMED_DEPTH = 100
+"""Documents of a query that are timed at most: the depth whose latency is usually published"""
 STAGE = "stage"
 """Coordinate of a learner that another one starts from"""
 
@@ -179,6 +182,14 @@ class Builder:
             )  # fmt: skip
             run = self.submit(rerank, kind="rerank", coordinates=_where(coordinates, prepared, system))
             self.measured(run, system, coordinates, prepared, first_stage=prepared.run)
+            if evaluation.efficiency and system != UNTRAINED:
+                self.timed(rerank, coordinates=_where(coordinates, prepared, system))
+
+    def timed(self, rerank: Any, *, coordinates: dict[str, str]) -> None:
+        """Time a re-ranking on a part of its queries, to a depth that a user would wait for."""
+        same = ("model", "run", "queries", "store", "precision", "device", "tokens_per_batch")
+        task = Efficiency.C(**{name: getattr(rerank, name) for name in same}, depth=min(rerank.depth, TIMED_DEPTH))
+        self.submit(task, kind="efficiency", coordinates=coordinates)
 
     def measured(
         self, run: Any, system: str, coordinates: dict[str, str], prepared: PreparedSet, *, first_stage: Any = None,

@@ -90,6 +90,9 @@ class Evaluation(Config):
     tokens_per_batch: Meta[int] = field(default=4096)
     """Tokens of a batch when re-ranking; bounds the memory"""
 
+    efficiency: Meta[bool] = field(default=False)
+    """Time each trained or existing model on each set, too: latency by part, pairs a second, memory, parameters"""
+
     def __validate__(self) -> None:
         if self.sets is None and not self.protocols:
             raise ConfigurationError("nothing is measured", remedy="Give sets, or protocols, or both.")
