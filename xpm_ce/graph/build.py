@@ -111,7 +111,7 @@ class Builder:
         for model_node in self.study.section("models"):
             folder = self.wiring.model(model_node)
             model = self.wiring.pretrained(folder)
-            self.evaluated(model, model.backbone, MODEL, {**coordinates, MODEL: folder.name}, sets, evaluation)
+            self.evaluated(model, None, MODEL, {**coordinates, MODEL: folder.name}, sets, evaluation)
         for run_node in self.study.section("runs"):
             entry = typed(RunFile, run_node)
             labels = [prepared.label for prepared in sets]
@@ -166,7 +166,9 @@ class Builder:
         self, model: Any, reader: Any, system: str, coordinates: dict[str, str], sets: list[PreparedSet],
         evaluation: Evaluation,
     ) -> None:  # fmt: skip
-        """Re-rank every set with a model at the largest depth, and measure at all; `reader` has its tokenizer.
+        """Re-rank every set with a model at the largest depth, and measure at all.
+
+        `reader` is the scorer that has its tokenizer; None for an existing model, which knows its own.
 
         Sets that differ in depth only, as protocols do, are one re-ranking.
         """
@@ -176,13 +178,14 @@ class Builder:
         for prepared in sets:
             rerank = Rerank.C(
                 model=model, run=prepared.run, queries=prepared.queries, store=prepared.store,
-                tokens=self.wiring.tokens(prepared.store, reader), depth=deepest[_identity(prepared.run)],
+                tokens=self.wiring.tokens(prepared.store, reader) if reader is not None
+                else self.wiring.tokens_of(model, prepared.store), depth=deepest[_identity(prepared.run)],
                 precision=evaluation.precision, device=evaluation.device, tokens_per_batch=evaluation.tokens_per_batch,
                 protocol=prepared.label, goal=self.study.title,
             )  # fmt: skip
             run = self.submit(rerank, kind="rerank", coordinates=_where(coordinates, prepared, system))
             self.measured(run, system, coordinates, prepared, first_stage=prepared.run)
-            if evaluation.efficiency and system != UNTRAINED:
+            if evaluation.efficiency and system != UNTRAINED and rerank.tokens is not None:
                 self.timed(rerank, coordinates=_where(coordinates, prepared, system))
 
     def timed(self, rerank: Any, *, coordinates: dict[str, str]) -> None:

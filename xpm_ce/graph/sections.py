@@ -133,7 +133,12 @@ class ModelFolder(Config):
     max_query_length: Param[Optional[int]] = field(default=None)
     """Tokens of a query; by default no limit of its own"""
 
+    xpmir: Param[Optional[str]] = field(default=None)
+    """Scorer of xpmir that reads the folder at path: hf_cross_scorer or st_cross_scorer; by default it is our own"""
+
     def __validate__(self) -> None:
+        if self.xpmir is not None and self.path is None:
+            raise ConfigurationError(f"model {self.name}: a scorer of xpmir reads a folder", remedy="Give path.")
         if (self.path is None) == (self.backbone is None):
             raise ConfigurationError(
                 f"model {self.name} comes from {'nowhere' if self.path is None else 'two places'}",
