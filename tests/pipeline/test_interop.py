@@ -112,8 +112,18 @@ def ranked(found):
     return [(each.document["id"], each.score) for each in found]
 
 
+@pytest.fixture
+def inside_a_job(tmp_path, monkeypatch):
+    """xpmir reports the progress of a retriever to the job that it runs in."""
+    from experimaestro import notifications, taskglobals
+
+    monkeypatch.setattr(taskglobals.Env.instance(), "taskpath", tmp_path)
+    monkeypatch.setattr(notifications.Reporter, "INSTANCE", None)
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "0")  # xpmir makes as many workers
+
+
 @pytest.mark.parametrize("batch_size", [0, 2])
-def test_our_scorer_ranks_inside_a_retriever_of_xpmir(batch_size, checkpoint, first_stage):
+def test_our_scorer_ranks_inside_a_retriever_of_xpmir(batch_size, checkpoint, first_stage, inside_a_job):
     from xpmir.letor.records import SimpleTextItem
 
     from xpm_ce.interop.xpmir_scorer import xpmir_scorer

@@ -13,6 +13,7 @@ from experimaestro import Config, Constant, Meta, Param, field
 from xpm_ce.data.collection import Collection
 from xpm_ce.data.table import COLLECTIONS
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
+from xpm_ce.interop.xpmir_model import XPMIR_SCORERS
 from xpm_ce.losses.table import LOSSES
 from xpm_ce.measures import names
 from xpm_ce.scorers.backbones import Backbone
@@ -137,6 +138,8 @@ class ModelFolder(Config):
     """Scorer of xpmir that reads the folder at path: hf_cross_scorer or st_cross_scorer; by default it is our own"""
 
     def __validate__(self) -> None:
+        if self.xpmir is not None and self.xpmir not in XPMIR_SCORERS:
+            raise UnknownKeyError(self.xpmir, XPMIR_SCORERS, where="", kind="scorer of xpmir")
         if self.xpmir is not None and self.path is None:
             raise ConfigurationError(f"model {self.name}: a scorer of xpmir reads a folder", remedy="Give path.")
         if (self.path is None) == (self.backbone is None):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 from experimaestro import Constant, Meta, Param, field
 
-from xpm_ce.errors import ConfigurationError, UnknownKeyError
+from xpm_ce.errors import ConfigurationError
 from xpm_ce.scorers.cross_encoder import check_limits
 from xpm_ce.scorers.models import Model
 
@@ -47,8 +47,6 @@ class XpmirModel(Model):
     """Tokens of a query; by default no limit of its own"""
 
     def __validate__(self) -> None:
-        if self.scorer not in XPMIR_SCORERS:
-            raise UnknownKeyError(self.scorer, XPMIR_SCORERS, where="", kind="scorer of xpmir")
         check_limits(self.max_length, self.max_query_length)
 
     def open(self, *, device: str = "cpu", precision: str = "fp32") -> "OpenedXpmir":  # type: ignore[override]

@@ -57,6 +57,10 @@ class XpmCeScorer(Scorer):
             max_query_length=self.max_query_length,
         )  # fmt: skip
 
+    def eval(self) -> "XpmCeScorer":
+        """Nothing to do: it never trains. xpmir's retrievers ask their scorer for it."""
+        return self
+
     def compute(self, topic: TopicRecord, documents: Iterable[ScoredDocument]) -> list[ScoredDocument]:
         """The documents with their scores, in the order that they came in."""
         documents, query = list(documents), topic["text_item"].text
