@@ -82,9 +82,7 @@ def _work(
 def _scalars(folder: Path, *, step: int) -> "Scalars":
     """Scalars for TensorBoard; MachineError where it is not installed."""
     if find_spec("tensorboard") is None:
-        raise MachineError(
-            "tensorboard is asked for, but not installed", remedy="Install it with pip, or ask not for it."
-        )
+        raise MachineError("tensorboard is not installed", remedy="Install it with pip, or remove tensorboard: true.")
     from xpm_ce.learn.scalars import Scalars
 
     return Scalars(folder, step=step)
