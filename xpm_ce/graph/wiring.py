@@ -103,12 +103,16 @@ class Wiring:
         collection = node.get("collection") or document.require("collection")
         parts, store = self.collection(document, collection)
         queries, qrels = self.split(document, parts, entry.split)
-        run = self.first_stage(
-            document, collection, queries, entry.split, ignore_identical_ids=entry.ignore_identical_ids
-        )
+        if entry.run is not None:
+            run, name = self.external_run(entry.run), entry.run.name.removesuffix(".gz")
+        else:
+            run = self.first_stage(
+                document, collection, queries, entry.split, ignore_identical_ids=entry.ignore_identical_ids
+            )
+            name = title(document.require("first_stage"))
         return PreparedSet(
             entry.label, store, queries, qrels, run, entry.ignore_identical_ids, depths=tuple(depths),
-            measures=tuple(measures), first_stage=title(document.require("first_stage")),
+            measures=tuple(measures), first_stage=name,
         )  # fmt: skip
 
     def split(self, document: Document, parts: Parts, split: str) -> tuple[Any, Any]:
