@@ -1,6 +1,7 @@
 """What a study needs from elsewhere: told from files alone, blocked where it cannot be had, checked and obtained."""
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -17,8 +18,9 @@ from test_data_sources import (
     write_files,
 )
 
+from xpm_ce.data import ir_datasets_files
 from xpm_ce.data.ir_datasets_files import _FAMILIES as FAMILIES
-from xpm_ce.data.ir_datasets_files import DOCUMENTS, QRELS, QUERIES, standing
+from xpm_ce.data.ir_datasets_files import DOCUMENTS, QRELS, QUERIES, standing, told_by_checksums
 from xpm_ce.data.need import Standing
 from xpm_ce.data.registered import IR_DATASETS
 from xpm_ce.experiment import Configuration, prepare
@@ -247,10 +249,23 @@ def test_check_reads_and_counts_what_is_here(tmp_path, run_command):
     put_scifact_for_ir_datasets(tmp_path)
     process = data(run_command, tmp_path, "check", miniature(tmp_path, documents_count=3))
     assert process.returncode == 0, process.stdout + process.stderr
+    told = "; source.zip has another checksum than on record"
     assert process.stdout.splitlines() == [
-        "right     beir/scifact (documents): 3 documents", "right     beir/scifact/test (queries): 2 queries",
-        "right     beir/scifact/test (judgements): judgements, of a number that nobody gave", "3 right",
+        f"right     beir/scifact (documents): 3 documents{told}",
+        f"right     beir/scifact/test (queries): 2 queries{told}",
+        f"right     beir/scifact/test (judgements): judgements, of a number that nobody gave{told}", "3 right",
     ]  # fmt: skip
+
+
+def test_a_file_with_the_checksum_on_record_is_told(tmp_path, monkeypatch):
+    write_files(tmp_path / "irds" / "disks45", {"qrels.robust2004.txt": "301 0 FBIS3-1 1\n"})
+    split = "disks45/nocr/trec-robust-2004"
+    assert told_by_checksums(split, QRELS) == "qrels.robust2004.txt has another checksum than on record"
+    md5 = hashlib.md5(b"301 0 FBIS3-1 1\n").hexdigest()
+    own = {"disks45": {"robust04-qrels": {"cache_path": "qrels.robust2004.txt", "expected_md5": md5}}}
+    monkeypatch.setattr(ir_datasets_files, "_downloads", lambda: own)
+    assert told_by_checksums(split, QRELS) == "qrels.robust2004.txt has the checksum on record"
+    assert told_by_checksums(split, QUERIES) == told_by_checksums("cranfield", QRELS) == ""
 
 
 def test_check_tells_a_copy_that_is_not_the_registered_one(tmp_path, run_command):

@@ -60,12 +60,12 @@ def test_a_protocol_brings_its_collection_first_stage_depth_policy_and_measures(
 
 
 def test_two_depths_of_one_first_stage_are_scored_once_and_measured_apart(tmp_path):
-    plan = evaluating(tmp_path, "dl19@bm25-100", "dl19@bm25-1000")
+    plan = evaluating(tmp_path, "dl19@bm25-1000", "dl19@bm25-100")
     (rerank,) = jobs(plan, "rerank")
     assert rerank.config.depth == 1000
     assert len(jobs(plan, "retrieve")) == 1
     assert [result.protocol for result in plan.results if result.system == "model"] == [
-        "dl19@bm25-100", "dl19@bm25-1000",
+        "dl19@bm25-1000", "dl19@bm25-100",
     ]  # fmt: skip
     assert {tuple(job.config.depths) for job in jobs(plan, "measure")} == {(100,), (1000,)}
 
@@ -129,6 +129,17 @@ def test_a_run_file_is_re_ranked_instead_of_the_first_stage_s(tmp_path):
     trained = [job for job in jobs(plan, "rerank") if "system" not in job.coordinates]
     assert {type(job.config.run).__xpmtype__.value_type.__name__ for job in trained} == {"Run", "ExternalRun"}
     assert len({job.identity for job in trained}) == 2
+
+
+def test_two_sets_of_one_name_are_refused(tmp_path):
+    folder = small_collection(tmp_path / "collection")
+    evaluation = {
+        "sets": [{"split": "test"}, {"split": "train", "name": "test"}],
+        "depths": [5],
+        "measures": ["nDCG@10"],
+    }
+    with pytest.raises(ConfigurationError, match="two evaluation sets are named test"):
+        plan_of(tmp_path / "ws", file=folder_study(tmp_path, folder, evaluation=evaluation))
 
 
 def test_splade_protocols_are_blocked_until_somebody_says_where_the_weights_are(tmp_path):

@@ -275,7 +275,7 @@ class Wiring:
         if node is None or node.value is None:
             return None
         own, chosen = node.get("sets"), chosen_protocols(node.get("protocols"))
-        if own is None and not chosen:
+        if (own is None or own.value is None) and not chosen:
             raise ConfigurationError(
                 f"{node.path}.sets is missing",
                 where=node.where,
@@ -307,7 +307,7 @@ class Wiring:
 
     def validation_sets(self, document: Document, node: Node | None) -> list[PreparedSet]:
         """The sets of the study's own that a learner is validated on."""
-        if node is None:
+        if node is None or node.value is None:
             return []
         entries = typed(list[EvaluationSet], node, tables=TABLES)
         return [self.evaluation_set(document, entry, below) for entry, below in zip(entries, node, strict=True)]
