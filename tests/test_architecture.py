@@ -34,6 +34,7 @@ ALLOWED = {
     "learn": GROUND | {"data", "measures", "tokens", "engine", "scorers", "losses", "samplers"},
     "evaluate": GROUND | {"data", "measures", "tokens", "engine", "scorers"},
     "analysis": {"errors", "atomic", "workspace", "parameters", "measures"},
+    "publish": GROUND | {"data", "measures", "tokens", "engine", "scorers", "losses", "analysis"},
     "extensions": GROUND | {"settings", "data", "losses", "samplers", "scorers"},
     "graph": GROUND
     | {"settings", "measures", "protocols", "data", "tokens", "engine", "scorers", "losses", "samplers", "firststage"}
@@ -42,7 +43,7 @@ ALLOWED = {
     "launch": GROUND | {"graph", "analysis"},
     "experiment": GROUND | {"settings", "graph", "launch", "extensions"},
     "declaration": GROUND | {"settings", "graph", "experiment", "analysis"},
-    "cli": GROUND | {"experiment", "graph", "analysis", "data", "measures", "launch", "settings"},
+    "cli": GROUND | {"experiment", "graph", "analysis", "data", "measures", "launch", "settings", "publish"},
 }
 """Room -> rooms that it may import; a room that is not here may not exist"""
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,10 +14,10 @@ from hypothesis import strategies as st
 from xpm_ce.errors import ConfigurationError, DataError, UnknownKeyError
 from xpm_ce.measures import formulas, names
 from xpm_ce.measures.bounds import best_order, random_order
-from xpm_ce.measures.evaluate import per_query
+from xpm_ce.measures.evaluate import UNJUDGED, graded, per_query
 from xpm_ce.measures.names import MEASURES, Measure, parse, sorted_unique
 from xpm_ce.measures.rankings import Ranking, separate, trec_order
-from xpm_ce.measures.table import PerQueryRow, read_per_query, write_per_query
+from xpm_ce.measures.table import SCHEMA_KEY, Column, PerQueryTable, read_per_query, write_per_query
 
 
 def ranking(documents: str) -> Ranking:
@@ -57,6 +59,10 @@ BY_HAND = {
     "Success@1": 0,
     "Success@2": 1,
     "Success(rel=3)@2": 1,
+    "Rprec": 2 / 4,
+    "Rprec(rel=2)": 1 / 2,
+    "Bpref": (1 + (1 - 1 / 1) + (1 - 1 / 1)) / 4,
+    "Bpref(rel=2)": (1 + (1 - 2 / 2)) / 2,
     "Judged@2": 1 / 2,
     "Judged@4": 3 / 4,
     "Judged@10": 5 / 6,
@@ -166,6 +172,9 @@ def test_the_default_threshold_is_not_written():
         ("P", ConfigurationError, "P needs a cutoff\n  For example P@10."),
         ("R(rel=2)", ConfigurationError, "R needs a cutoff\n  For example R(rel=2)@10."),
         ("RR(real=2)", UnknownKeyError, "unknown parameter of RR: real\n  Did you mean rel?"),
+        ("Rprec@10", ConfigurationError, "Rprec takes no cutoff\n  Write Rprec."),
+        ("Bpref(rel=2)@5", ConfigurationError, "Bpref takes no cutoff\n  Write Bpref(rel=2)."),
+        ("bpref", ConfigurationError, "unknown measure bpref\n  It is spelt Bpref here."),
         ("nDCG(rel=2)@10", UnknownKeyError, "unknown parameter of nDCG: rel\n  Nothing is valid here."),
     ],
 )
@@ -200,7 +209,7 @@ def test_the_order_of_a_list_does_not_depend_on_the_order_of_the_registry(monkey
 
 def test_names_tables_and_rankings_are_imported_without_numpy():
     modules = ", ".join(f"xpm_ce.measures.{name}" for name in ("names", "table", "rankings", "bounds"))
-    script = f"import sys; import {modules}; print(sorted({{'numpy', 'torch'}} & set(sys.modules)))"
+    script = f"import sys; import {modules}; print(sorted({{'numpy', 'pyarrow', 'torch'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -266,32 +275,41 @@ def test_scores_that_cannot_be_separated_are_refused(scores, message):
 
 
 def test_the_best_order_is_by_grade_and_keeps_ties_as_they_stood():
-    best = best_order(ranking("aybxed"), GRADES)
-    assert best.documents == ["b", "e", "d", "a", "y", "x"]
-    assert np.all(np.diff(best.scores) < 0)
+    grades = [GRADES.get(document, UNJUDGED) for document in "aybxed"]
+    assert "".join("aybxed"[position] for position in best_order(np.array(grades), np.zeros(6, int))) == "bedayx"
+
+
+def test_the_best_order_stays_within_each_query():
+    assert best_order(np.array([0, 1, 2, 3]), np.array([0, 0, 1, 1])).tolist() == [1, 0, 3, 2]
 
 
 @given(st.permutations("abcdef"), st.lists(st.integers(-1, 3), min_size=8, max_size=8))
 def test_no_order_of_the_candidates_beats_the_best_order(documents, grades):
     judged = dict(zip("abcdefgh", grades, strict=True))
-    measures = ["nDCG@3", "nDCG", "RR", "AP", "AP(rel=2)", "P@2", "R(rel=2)@2", "Success@1"]
-    given_order = per_query({"q": ranking("".join(documents))}, {"q": judged}, measures).values
-    best = per_query({"q": best_order(ranking("".join(documents)), judged)}, {"q": judged}, measures).values
-    assert np.all(best >= given_order)
+    measures = ["nDCG@3", "nDCG", "RR", "AP", "AP(rel=2)", "P@2", "R(rel=2)@2", "Success@1", "Rprec"]
+    looked_up = graded({"q": ranking("".join(documents))}, {"q": judged})
+    best = looked_up.taken(best_order(looked_up.grade, looked_up.query))
+    assert np.all(best.measured(measures).values >= looked_up.measured(measures).values)
+
+
+def drawn(documents, query_id, seed):
+    return "".join(documents[position] for position in random_order(list(documents), query_id, seed))
 
 
 def test_the_random_order_depends_on_seed_query_and_set_of_candidates_only():
-    candidates = ranking("abcdefghijklmnop")
-    drawn = random_order(candidates, "q1", 7)
-    assert "".join(drawn.documents) == "kaghmndpcefbolij"
-    assert random_order(ranking("ponmlkjihgfedcba"), "q1", 7).documents == drawn.documents
-    assert random_order(candidates, "q2", 7).documents != drawn.documents
-    assert random_order(candidates, "q1", 8).documents != drawn.documents
-    assert np.all(np.diff(drawn.scores) < 0)
+    candidates = "abcdefghijklmnop"
+    assert drawn(candidates, "q1", 7) == "kaghmndpcefbolij"
+    assert drawn(candidates[::-1], "q1", 7) == drawn(candidates, "q1", 7)
+    assert drawn(candidates, "q2", 7) != drawn(candidates, "q1", 7) != drawn(candidates, "q1", 8)
+
+
+def test_the_random_order_of_a_part_is_that_in_which_it_stands_in_the_whole():
+    whole = drawn("abcdefghijklmnop", "q1", 7)
+    assert drawn("bdfhj", "q1", 7) == "".join(document for document in whole if document in "bdfhj")
 
 
 def test_the_random_order_puts_every_document_first_equally_often():
-    firsts = [random_order(ranking("abcd"), f"q{query}", 0).documents[0] for query in range(2000)]
+    firsts = [drawn("abcd", f"q{query}", 0)[0] for query in range(2000)]
     counts = [firsts.count(document) for document in "abcd"]
     # Binomial(2000, 1/4) has a standard deviation of 19.4: 5 of them, one draw, the same on every machine.
     assert sum(counts) == 2000
@@ -300,62 +318,114 @@ def test_the_random_order_puts_every_document_first_equally_often():
 
 # -- the table ----------------------------------------------------------------------------------------------
 
-texts = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"]), min_size=1)
-rows = st.builds(PerQueryRow, texts, texts, st.integers(1, 1000), st.sampled_from(["nDCG@10", "AP"]), st.floats(0, 1))
+COLUMNS = [Column("nDCG@10", 100, "given"), Column("nDCG@10", 20, "given"), Column("RR(rel=2)@10", 100, "ceiling")]
 
 
-@given(st.lists(rows))
-def test_a_table_is_read_as_it_was_written(tmp_path_factory, rows):
-    path = tmp_path_factory.mktemp("table") / "per_query.tsv"
-    write_per_query(path, rows)
-    assert read_per_query(path) == rows
+def table(query_ids, columns=COLUMNS, values=None, protocol="dl19", identity="0" * 64):
+    if values is None:
+        values = np.random.default_rng(0).random((len(query_ids), len(columns)))
+    return PerQueryTable(list(query_ids), protocol, identity, list(columns), values)
 
 
-def test_a_table_has_one_line_a_query_and_measure_in_full_precision(tmp_path):
+def assert_equal_tables(one, other):
+    assert one._replace(values=None) == other._replace(values=None)
+    assert one.values.dtype == np.float64
+    assert one.values.tobytes() == np.ascontiguousarray(other.values).tobytes()
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+columns = st.builds(Column, st.sampled_from([*MEASURES, "nDCG@10", "RR(rel=2)@10"]), st.integers(1, 1000), texts)
+
+
+@given(st.data(), st.lists(texts, min_size=1, unique=True), st.lists(columns, unique=True, max_size=4), texts, texts)
+def test_a_table_is_read_as_it_was_written(tmp_path_factory, data, query_ids, columns, protocol, identity):
+    finite = st.floats(allow_nan=False, allow_infinity=False)
+    size = len(query_ids) * len(columns)
+    drawn = data.draw(st.lists(finite, min_size=size, max_size=size))
+    written = table(query_ids, columns, np.reshape(drawn, (len(query_ids), len(columns))), protocol, identity)
+    path = tmp_path_factory.mktemp("table") / "per_query.parquet"
+    write_per_query(path, written)
+    assert_equal_tables(read_per_query(path), written)
+
+
+def test_a_table_reads_as_a_data_frame_in_any_other_tool(tmp_path):
     measured = per_query({"q": ranking("abc")}, {"q": {"c": 1}, "r": {"c": 1}}, ["RR", "P@1"])
-    write_per_query(tmp_path / "per_query.tsv", measured.rows(order="first stage", depth=100))
-    assert (tmp_path / "per_query.tsv").read_text() == (
-        "query_id\torder\tdepth\tmeasure\tvalue\n"
-        "q\tfirst stage\t100\tRR\t0.3333333333333333\n"
-        "q\tfirst stage\t100\tP@1\t0.0\n"
-        "r\tfirst stage\t100\tRR\t0.0\n"
-        "r\tfirst stage\t100\tP@1\t0.0\n"
-    )
+    columns = [Column(measure, 100, "given") for measure in measured.measures]
+    write_per_query(tmp_path / "t.parquet", table(measured.query_ids, columns, measured.values, "dev", "cafe"))
+    frame = pandas.read_parquet(tmp_path / "t.parquet")
+    assert frame.to_dict("list") == {
+        "query_id": ["q", "r"], "protocol": ["dev", "dev"], "identity": ["cafe", "cafe"],
+        "RR|100|given": [1 / 3, 0], "P@1|100|given": [0, 0],
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("query_id", ["a\tb", "a\nb", "a\rb", ""])
-def test_an_id_that_would_break_the_table_is_refused_and_no_file_is_left(tmp_path, query_id):
-    with pytest.raises(DataError, match="a tab or a line break"):
-        write_per_query(tmp_path / "t.tsv", [PerQueryRow(query_id, "best", 10, "AP", 0.5)])
-    assert list(tmp_path.iterdir()) == []
+def test_columns_are_read_in_the_order_asked_for(tmp_path):
+    written = table(["q1", "q2"])
+    write_per_query(tmp_path / "t.parquet", written)
+    read = read_per_query(tmp_path / "t.parquet", [COLUMNS[2], COLUMNS[0]])
+    assert_equal_tables(read, written._replace(columns=[COLUMNS[2], COLUMNS[0]], values=written.values[:, [2, 0]]))
 
 
-def test_a_value_that_is_not_finite_is_refused(tmp_path):
-    with pytest.raises(DataError, match="the value of AP for query q is nan"):
-        write_per_query(tmp_path / "t.tsv", [PerQueryRow("q", "best", 10, "AP", float("nan"))])
-
-
-HEADER = "query_id\torder\tdepth\tmeasure\tvalue\n"
+def test_equal_tables_are_equal_bytes(tmp_path):
+    for name in ("one", "other"):
+        write_per_query(tmp_path / name, table(["q1", "q2"]))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("wrong", "message"),
     [
-        ("query\tvalue\n", r"t\.tsv:1: unknown columns"),
-        ("", r"t\.tsv:1: unknown columns"),
-        (HEADER[:-1], "the last line is cut off"),
-        (f"{HEADER}q\tbest\t10\tAP\t0.5", "the last line is cut off"),
-        (f"{HEADER}q\tbest\t10\tAP\n", r"t\.tsv:2: malformed row"),
-        (f"{HEADER}q\tbest\t10\tAP\t1.0\nq\tbest\tten\tAP\t0.5\n", r"t\.tsv:3: malformed row"),
-        (f"{HEADER}q\tbest\t10\tAP\tnan\n", r"t\.tsv:2: the value is nan"),
+        (table([]), "no query was measured"),
+        (table(["q", "r", "q"]), "the query q stands twice"),
+        (table(["q"], [*COLUMNS, COLUMNS[1]]), r"the column nDCG@10\|20\|given stands twice"),
+        (table("qr", COLUMNS[:1], np.array([[1], [np.nan]])), r"the value of nDCG@10\|100\|given for query r is nan"),
     ],
 )
-def test_a_file_that_is_not_such_a_table_is_refused_with_its_line(tmp_path, content, message):
-    (tmp_path / "t.tsv").write_text(content)
+def test_a_table_that_makes_no_sense_is_refused_and_no_file_is_left(tmp_path, wrong, message):
     with pytest.raises(DataError, match=message):
-        read_per_query(tmp_path / "t.tsv")
+        write_per_query(tmp_path / "t.parquet", wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_that_was_not_measured_is_refused_with_those_that_were(tmp_path):
+    write_per_query(tmp_path / "t.parquet", table(["q"]))
+    with pytest.raises(DataError, match=r"t\.parquet: there is no column AP\|100\|given") as refused:
+        read_per_query(tmp_path / "t.parquet", [Column("AP", 100, "given")])
+    assert "nDCG@10|20|given" in refused.value.remedy
+
+
+def written_file(path, damage):
+    write_per_query(path, table([str(query) for query in range(500)]))
+    path.write_bytes(damage(path.read_bytes()))
+
+
+DAMAGES = {
+    "cut off": lambda content: content[:-100],
+    "cut short": lambda content: content[:3],
+    "empty": lambda content: b"",
+    "text": lambda content: b"query_id\tvalue\n",
+    "a flipped magic": lambda content: b"X" + content[1:-1] + b"X",
+    "a hole": lambda content: content[:200] + bytes(2000) + content[2200:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_table_is_refused_with_its_path(tmp_path, damage):
+    written_file(tmp_path / "t.parquet", damage)
+    with pytest.raises(DataError, match=r"t\.parquet: this is no readable per-query table"):
+        read_per_query(tmp_path / "t.parquet")
 
 
 def test_a_table_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(DataError, match="no readable per-query table"):
-        read_per_query(tmp_path / "t.tsv")
+        read_per_query(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"), [({}, "no schema version"), ({SCHEMA_KEY: b"7"}, "schema version 7, not 1")]
+)
+def test_the_table_of_others_or_of_another_version_is_refused(tmp_path, metadata, message):
+    foreign = pyarrow.table({"query_id": ["q"], "value": [0.5]}).replace_schema_metadata(metadata)
+    pyarrow.parquet.write_table(foreign, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=rf"t\.parquet: this is no per-query table of ours: {message}"):
+        read_per_query(tmp_path / "t.parquet")

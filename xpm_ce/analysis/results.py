@@ -4,9 +4,19 @@ This module does not know how a result was computed; what is not there yet is li
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from xpm_ce.measures.table import Column, read_per_query
 from xpm_ce.workspace import Workspace, read_json
+
+if TYPE_CHECKING:
+    from xpm_ce.analysis.statistics.frames import QueryValues
+
+SUMMARY, PER_QUERY = "summary.json", "per_query.parquet"
+MEASURE = "measure"
+"""Kind of the jobs that measure, in plan.json"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,24 +42,51 @@ class Results:
     layout: dict[str, Any]
     rows: list[ResultRow]
     missing: list[dict[str, Any]]
+    jobs: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    """Every job of the plan, by identity"""
+    folders: dict[str, Path] = dataclasses.field(default_factory=dict)
+    """Where the results that are there lie, by the identity of their `Measure` job"""
+    without_result: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    """Queries that a run did not answer and that count as 0, by the identity of its `Measure` job, where there are"""
+
+    def query_values(self, row: ResultRow) -> "QueryValues":
+        """The value of each query behind a mean; DataError where the file is not there or is damaged."""
+        from xpm_ce.analysis.statistics.frames import QueryValues
+
+        table = read_per_query(self.folders[row.job] / PER_QUERY, [Column(row.measure, row.depth, row.order)])
+        return QueryValues(table.query_ids, table.values[:, 0])
+
+    def behind(self, job: str) -> Iterator[dict[str, Any]]:
+        """A job of the plan and those whose outputs it takes in, nearest first, each once."""
+        waiting, seen = [job], set[str]()
+        while waiting:
+            identity = waiting.pop(0)
+            if identity not in seen and identity in self.jobs:
+                seen.add(identity)
+                yield self.jobs[identity]
+                waiting += self.jobs[identity]["depends_on"]
 
 
 def read_results(workspace: Workspace, experiment: str) -> Results:
     """Read the results of an experiment's last plan."""
     plan = workspace.read_plan(experiment)
-    folders = {job["id"]: workspace.job(job["task"], job["id"]) for job in plan["jobs"] if job["kind"] == "measure"}
-    rows, missing = [], []
+    jobs = {job["id"]: {**job, "folder": str(workspace.job(job["task"], job["id"]).path)} for job in plan["jobs"]}
+    found = Results(experiment, plan["table"], [], [], jobs)
     for result in plan["results"]:
-        folder = folders[result["job"]]
-        summary = read_json(folder.path / "summary.json") if folder.marked_done else None
+        job = jobs[result["job"]]
+        folder = workspace.job(job["task"], job["id"])
+        summary = read_json(folder.path / SUMMARY) if folder.marked_done else None
         if summary is None:
-            missing.append(result)
+            found.missing.append(result)
             continue
-        rows += [
+        found.folders[job["id"]] = folder.path
+        if summary["queries_without_result"]:
+            found.without_result[job["id"]] = summary["queries_without_result"]
+        found.rows.extend(
             ResultRow(
                 result["system"], result["protocol"], result["coordinates"], mean["order"], mean["depth"],
                 mean["measure"], summary["queries"], mean["mean"], result["job"],
             )
             for mean in summary["means"]
-        ]  # fmt: skip
-    return Results(experiment, plan["table"], rows, missing)
+        )  # fmt: skip
+    return found

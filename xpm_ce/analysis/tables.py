@@ -1,19 +1,26 @@
-"""Tables of results: a row per loss (or any axis), a column per backbone (or any axis), mean ± std over seeds.
+"""Tables of results: a row per loss (or any axes), a column per backbone (or any axes), mean ± std over seeds.
 
-The first stage, its recall ceiling, a random order and untrained scorers are rows like any other. A table holds one
-protocol, one depth and one measure: two protocols never share a column. This module does not read files.
+The first stage, its recall ceiling, a random order and untrained scorers are rows like any other. Two protocols never
+share a column: there is a table each, or a column each. This module does not read files.
 """
 
+import collections
 import dataclasses
+import itertools
 import statistics
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from xpm_ce.analysis.layouts import DEPTH, MEASURE, PROTOCOL, ColumnKey, Layout, Row, seed_label
 from xpm_ce.analysis.results import ResultRow, Results
-from xpm_ce.workspace import FIRST_STAGE, TRAINED, UNTRAINED
+from xpm_ce.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from xpm_ce.analysis.significance import Family
 
 ABSENT = "–"
-ORDERS = {"given": "", "ceiling": "best order of its documents", "random": "random order of its documents"}
+LISTED = 12
+"""Absent cells that the text lists; the JSON form lists all"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +29,18 @@ class Cell:
 
     values: tuple[float, ...]
     jobs: tuple[str, ...]
+    seeds: tuple[str, ...] = ()
+    """Where each value stands on the averaged axes"""
+    absent: tuple[str, ...] = ()
+    """Planned places on the averaged axes whose result is not there yet"""
+    absent_jobs: tuple[str, ...] = ()
+    measured: tuple[str, int] | None = None
+    """Measure and depth; None where there is no value"""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned seed is there: only then is it compared, and only then may it enter a mean."""
+        return bool(self.values) and not self.absent_jobs
 
     @property
     def mean(self) -> float:
@@ -32,110 +51,308 @@ class Cell:
         """Sample standard deviation over seeds; None for a single value."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
-    def render(self) -> str:
-        """x 100, one decimal, as tables in the field are printed."""
-        spread = "" if self.std is None else f" ± {100 * self.std:.1f}"
-        return f"{100 * self.mean:.1f}{spread}"
+    @property
+    def printed(self) -> str:
+        """The mean x 100 with one decimal, as tables in the field are printed."""
+        return f"{100 * self.mean:.1f}" if self.values else ABSENT
+
+    def render(self, *, spread: bool = True) -> str:
+        """The mean, the deviation over seeds, and how many of the planned seeds it is made of where some lack."""
+        if not self.values:
+            return ABSENT
+        deviation = "" if self.std is None or not spread else f" ± {100 * self.std:.1f}"
+        planned = len(self.values) + len(self.absent_jobs)
+        return f"{self.printed}{deviation}{f' ({len(self.values)} of {planned})' if self.absent_jobs else ''}"
 
     def as_json(self) -> dict[str, Any]:
-        return {"mean": self.mean, "std": self.std, "values": list(self.values), "jobs": list(self.jobs)}
+        described: dict[str, Any] = {
+            "mean": self.mean if self.values else None, "std": self.std, "values": list(self.values),
+            "jobs": list(self.jobs),
+        }  # fmt: skip
+        return {**described, "absent_jobs": list(self.absent_jobs)} if self.absent_jobs else described
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """One table: `cells[row][column]`, absent cells left out."""
+    """One table: `cells[row][column]`, by their texts; cells that nothing was planned for are left out."""
 
-    protocol: str
-    depth: int
-    measure: str
-    queries: int
-    row_axis: str
-    columns: list[str]
+    protocol: str | None
+    """None where protocols are columns"""
+    depth: int | None
+    measure: str | None
+    queries: dict[str, int]
+    """Of each protocol shown"""
+    layout: Layout
+    abbreviations: Mapping[str, str]
+    """Short names of protocols, for headings in print"""
+    rows: dict[str, Row]
+    column_keys: dict[str, ColumnKey]
     cells: dict[str, dict[str, Cell]]
+    results: tuple[ResultRow, ...]
+    """What the cells are made of"""
+    without_result: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    """Row, protocol and the queries that its run did not answer and that count as 0"""
+    tests: "Family | None" = None
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.column_keys) if self.layout.columns else []
+
+    @property
+    def row_axes(self) -> tuple[str, ...]:
+        return self.layout.rows or ("system",)
 
     @property
     def title(self) -> str:
-        return f"{self.measure} x 100 on {self.protocol} ({self.queries} queries), depth {self.depth}"
+        measure = f"{self.measure or 'Results'} x 100"
+        count = self.queries.get(self.protocol or "")
+        protocol = f" on {self.protocol} ({count} queries)" if self.protocol else ""
+        return measure + protocol + (f", depth {self.depth}" if self.depth else "")
+
+    def best(self, column: str) -> tuple[set[str], set[str]]:
+        """The rows whose printed value is the highest and the second highest of a column, among complete systems."""
+        values = {
+            row: float(cells[column].printed)
+            for row, cells in self.cells.items()
+            if self.rows[row].competes and column in cells and cells[column].complete
+        }
+        ranked = sorted(set(values.values()), reverse=True)
+        if len(ranked) < 2:
+            return set(), set()
+        of_rank = [{row for row, value in values.items() if value == each} for each in ranked[:2]]
+        return of_rank[0], of_rank[1] if len(values) > 2 else set()
+
+    def absent(self) -> list[tuple[str, str, Cell]]:
+        """Planned cells (row, column) of which a result is not there, means over protocols left out."""
+        return [
+            (row, column, cell)
+            for row, cells in self.cells.items()
+            for column, cell in cells.items()
+            if cell.absent_jobs
+        ]
+
+    def text_of(self, row: str, column: str) -> str:
+        """A cell as text, with its marks of significance."""
+        cell = self.cells[row].get(column)
+        if cell is None:
+            return ABSENT
+        marks = self.tests.marks(row, column) if self.tests else ""
+        return cell.render(spread=self.layout.spread) + (f" {marks}" if marks else "")
+
+    def notes(self) -> list[str]:
+        """What the reader has to know besides the numbers: counts, means, tests, gaps. Empty where there is nothing."""
+        notes = []
+        if self.protocol is None:
+            notes.append("Queries: " + ", ".join(f"{name} {count}" for name, count in self.queries.items()) + ".")
+            shown = dict.fromkeys(key.protocols for key in self.column_keys.values() if len(key.protocols) > 1)
+            named = {tuple(protocols): name for name, protocols in self.layout.averages.items()}
+            notes += [f"{named[each]} is the mean over {', '.join(each)}, only where all are there." for each in shown]
+        notes += self.tests.notes() if self.tests else []
+        by_gap: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for row, protocol, queries in self.without_result:
+            by_gap.setdefault((protocol, queries), []).append(row)
+        for (protocol, queries), rows in by_gap.items():
+            whose = rows[0] if len(rows) == 1 else f"{len(rows)} rows"
+            some = f"{', '.join(queries[:5])}{', ...' if len(queries) > 5 else ''}"
+            notes.append(f"Without a result, counted as 0: {len(queries)} queries of {protocol} for {whose} ({some}).")
+        absent = self.absent()
+        for row, column, cell in absent[:LISTED]:
+            seeds = [seed for seed in cell.absent if seed]
+            over = f" ({', '.join(self.layout.over)} {', '.join(seeds)})" if seeds else ""
+            notes.append(f"Not there yet: {row}{f' | {column}' if column else ''}{over}.")
+        if len(absent) > LISTED:
+            notes.append(f"And {len(absent) - LISTED} more cells; --format json lists all.")
+        return notes
 
     def render(self) -> str:
-        """The table as aligned text (Markdown)."""
-        columns = self.columns or [""]
-        lines = [[self.row_axis, *columns]]
-        for row, cells in self.cells.items():
-            lines.append([row, *(cells[column].render() if column in cells else ABSENT for column in columns)])
-        widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
-        rendered = [
-            "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
-            for line in lines
-        ]
-        rendered.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-        return "\n".join([self.title, "", *rendered])
+        """The table as aligned text (Markdown), with its notes below."""
+        from xpm_ce.analysis.tables_text import aligned
+
+        return aligned(self)
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "protocol": self.protocol, "depth": self.depth, "measure": self.measure, "queries": self.queries,
-            "rows": self.row_axis, "columns": self.columns,
+        queries: Any = self.queries[self.protocol] if self.protocol else self.queries
+        described = {
+            "protocol": self.protocol, "depth": self.depth, "measure": self.measure, "queries": queries,
+            "rows": ", ".join(self.row_axes), "columns": self.columns,
             "cells": {
-                row: {column: cell.as_json() for column, cell in cells.items()} for row, cells in self.cells.items()
+                row: {column: cell.as_json() for column, cell in cells.items() if cell.values}
+                for row, cells in self.cells.items()
             },
+            "missing": [
+                {"row": row, "column": column, "over": list(cell.absent), "jobs": list(cell.absent_jobs)}
+                for row, column, cell in self.absent()
+            ],
+            "queries_without_result": [
+                {"row": row, "protocol": protocol, "queries": list(queries)}
+                for row, protocol, queries in self.without_result
+            ],
         }  # fmt: skip
+        return {**described, "tests": self.tests.as_json()} if self.tests else described
 
 
-def make_tables(results: Results, *, measures: Sequence[str] = (), depths: Sequence[int] = ()) -> list[Table]:
-    """One table per protocol, depth and measure; by default the protocol's main measure at its largest depth."""
-    layout = results.layout
+def make_tables(
+    results: Results, *, measures: Sequence[str] = (), depths: Sequence[int] = (), layout: Layout | None = None
+) -> list[Table]:
+    """One table per protocol, depth and measure that is not a column; those without any result are left out.
+
+    By default the experiment's own layout with its main measure at its largest depth. Two sets of queries of one name
+    are two protocols, with a table each; ConfigurationError where they would stand in one column.
+    """
+    layout, plan = layout or Layout.of(results), results.layout
+    main = _Main(plan)
+    of_measures: list[list[str]] = [[each] for each in measures]
+    if layout.splits(MEASURE):
+        of_measures = [list(measures) or list(plan["measures"])]
+    of_depths: list[list[int]] = [[each] for each in depths]
+    if layout.splits(DEPTH):
+        of_depths = [list(depths) or list(plan["depths"])]
     tables = []
-    for protocol in layout["protocols"]:
-        main = layout.get("main", {}).get(protocol, {})
-        for depth in depths or [main.get("depth", max(layout["depths"]))]:
-            for measure in measures or [main.get("measure", layout["measures"][0])]:
-                rows = [
-                    row for row in results.rows if (row.protocol, row.depth, row.measure) == (protocol, depth, measure)
-                ]
-                if rows:
-                    tables.append(_table(rows, layout))
+    for protocols in [plan["protocols"]] if layout.splits(PROTOCOL) else [[each] for each in plan["protocols"]]:
+        shown = itertools.product(of_depths or [main.depths(protocols)], of_measures or [[main.measure(protocols)]])
+        for depths_here, measures_here in shown:
+            at = {each: depths_here if of_depths else [main.depth(each)] for each in protocols}
+            rows = [
+                row
+                for row in results.rows
+                if row.protocol in protocols and row.depth in at[row.protocol] and row.measure in measures_here
+            ]
+            labels = {
+                PROTOCOL: protocols, MEASURE: measures_here,
+                DEPTH: [str(depth) for depth in dict.fromkeys(itertools.chain(*at.values()))],
+            }  # fmt: skip
+            own = {axis: labels[axis] for axis in layout.of_results}
+            here = dataclasses.replace(layout, labels={**layout.labels, **own})
+            sizes = [None] if layout.splits(PROTOCOL) else list(dict.fromkeys(row.queries for row in rows))
+            tables += [
+                _table(results, [row for row in rows if size in (None, row.queries)], here, depths=at,
+                       measures=measures_here)
+                for size in sizes
+                if rows
+            ]  # fmt: skip
     return tables
 
 
-def _table(rows: list[ResultRow], layout: dict[str, Any]) -> Table:
-    columns = layout["column_labels"]
-    gathered: dict[str, dict[str, list[ResultRow]]] = {}
-    for label in _row_labels(rows, layout):
-        gathered[label] = {}
-    for row in rows:
-        column = row.coordinates.get(layout["columns"]) if layout["columns"] else None
-        for target in [column] if column is not None else (columns or [""]):
-            gathered[_label(row, layout)].setdefault(target, []).append(row)
+class _Main:
+    """The measure and the depth that a protocol is shown with where none is asked for."""
+
+    def __init__(self, plan: Mapping[str, Any]):
+        self.by_protocol = plan.get("main") or {}
+        self.otherwise = {"measure": plan["measures"][0], "depth": max(plan["depths"])}
+
+    def depth(self, protocol: str) -> int:
+        return int(self.by_protocol.get(protocol, self.otherwise)["depth"])
+
+    def depths(self, protocols: Sequence[str]) -> list[int]:
+        return list(dict.fromkeys(map(self.depth, protocols)))
+
+    def measure(self, protocols: Sequence[str]) -> str:
+        """That of most of them: a table beside each other holds one measure."""
+        return collections.Counter(
+            str(self.by_protocol.get(each, self.otherwise)["measure"]) for each in protocols
+        ).most_common(1)[0][0]
+
+
+@dataclasses.dataclass
+class _Gathered:
+    """What belongs to one cell, as far as it was met."""
+
+    found: list[ResultRow] = dataclasses.field(default_factory=list)
+    absent: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def cell(self, over: Sequence[str]) -> Cell:
+        measured = (self.found[0].measure, self.found[0].depth) if self.found else None
+        return Cell(
+            tuple(row.mean for row in self.found), tuple(row.job for row in self.found),
+            tuple(seed_label(row.coordinates, over) for row in self.found),
+            tuple(seed_label(each["coordinates"], over) for each in self.absent),
+            tuple(each["job"] for each in self.absent), measured,
+        )  # fmt: skip
+
+
+def _table(
+    results: Results, rows: list[ResultRow], layout: Layout, *, depths: dict[str, list[int]], measures: list[str]
+) -> Table:  # fmt: skip
+    protocols = list(depths)
+    gathered: dict[Row, dict[ColumnKey, _Gathered]] = {}
+    order: dict[Row, Any] = {}
+
+    def at(row: Row, coordinates: dict[str, str], key: ColumnKey) -> _Gathered:
+        order.setdefault(row, layout.row_key(row, coordinates))
+        return gathered.setdefault(row, {}).setdefault(key, _Gathered())
+
+    for each in rows:
+        row = layout.row(each.system, each.coordinates, each.order)
+        for key in layout.columns_of(each.protocol, each.measure, each.depth, each.coordinates):
+            at(row, each.coordinates, key).found.append(each)
+    for planned in (each for each in results.missing if each["protocol"] in protocols):
+        row = layout.row(planned["system"], planned["coordinates"], "given")
+        for measure, depth in itertools.product(measures, depths[planned["protocol"]]):
+            for key in layout.columns_of(planned["protocol"], measure, depth, planned["coordinates"]):
+                at(row, planned["coordinates"], key).absent.append(planned)
+    queries = _queries(gathered)
     cells = {
-        label: {
-            column: Cell(tuple(row.mean for row in found), tuple(row.job for row in found))
-            for column, found in by_column.items()
-        }
-        for label, by_column in gathered.items()
+        row: {key: each.cell(layout.over) for key, each in gathered[row].items()}
+        for row in sorted(gathered, key=lambda row: order[row])
     }
-    first = rows[0]
-    return Table(first.protocol, first.depth, first.measure, first.queries, layout["rows"] or "system", columns, cells)
+    columns = layout.all_columns(key for by_column in gathered.values() for key in by_column)
+    averages = layout.averaged_columns(columns)
+    for by_column in cells.values():
+        for key, parts in averages.items():
+            if (mean := _mean_of([by_column.get(part) for part in parts])) is not None:
+                by_column[key] = mean
+    columns = sorted([*columns, *averages], key=layout.column_key)
+    return Table(
+        protocol=None if layout.splits(PROTOCOL) else protocols[0],
+        depth=one[0] if len(one := list(dict.fromkeys(itertools.chain(*depths.values())))) == 1 else None,
+        measure=None if layout.splits(MEASURE) else measures[0],
+        queries={protocol: queries[protocol] for protocol in protocols if protocol in queries},
+        layout=layout,
+        abbreviations=results.layout.get("abbreviations") or {},
+        rows={row.text: row for row in cells},
+        column_keys={key.text: key for key in columns},
+        cells={row.text: {key.text: cell for key, cell in by_column.items()} for row, by_column in cells.items()},
+        results=tuple(rows),
+        without_result=_without_result(results, gathered),
+    )
 
 
-def _label(row: ResultRow, layout: dict[str, Any]) -> str:
-    """The row that a result belongs to: what it is, unless it was trained here, and its places on the free axes."""
-    elsewhere = (layout["columns"], layout["over"], "set", FIRST_STAGE)
-    places = [value for axis, value in row.coordinates.items() if axis not in elsewhere]
-    if row.system == TRAINED:
-        return ", ".join(places) or TRAINED
-    name = row.coordinates.get(FIRST_STAGE, row.system)
-    return ", ".join([name, *places, *([ORDERS[row.order]] if row.order != "given" else [])])
+def _queries(gathered: Mapping[Row, Mapping[ColumnKey, _Gathered]]) -> dict[str, int]:
+    """Queries of each protocol; ConfigurationError where one column would hold results of different ones."""
+    counts: dict[ColumnKey, int] = {}
+    for by_column in gathered.values():
+        for key, each in by_column.items():
+            for row in each.found:
+                if counts.setdefault(key, row.queries) != row.queries:
+                    raise ConfigurationError(
+                        f"two protocols are named {row.protocol}, one of {counts[key]} queries, one of {row.queries}, "
+                        "and never share a column",
+                        remedy="Name the sets apart in the YAML, or the axis that sets them apart in --cols.",
+                    )
+    return {key.protocols[0]: count for key, count in counts.items()}
 
 
-def _row_labels(rows: list[ResultRow], layout: dict[str, Any]) -> list[str]:
-    """Rows in reading order: first stage and its bounds, untrained, existing models and runs, then the grid's order."""
-    rank = {FIRST_STAGE: 0, UNTRAINED: 1, TRAINED: 3}
-    grid = {label: place for place, label in enumerate(layout["row_labels"])}
-    order = {"given": 0, "ceiling": 1, "random": 2}
-    keys = {
-        _label(row, layout): (
-            rank.get(row.system, 2), grid.get(row.coordinates.get(layout["rows"], ""), -1), order[row.order],
-        )
-        for row in rows
-    }  # fmt: skip
-    return sorted(keys, key=lambda label: keys[label])
+def _mean_of(cells: Sequence[Cell | None]) -> Cell | None:
+    """The mean over protocols, seed by seed; None unless every cell is complete and has the same seeds."""
+    there = [cell for cell in cells if cell is not None and cell.complete]
+    if not there or len(there) < len(cells):
+        return None
+    seeds = there[0].seeds
+    if len(set(seeds)) < len(seeds) or any(sorted(cell.seeds) != sorted(seeds) for cell in there):
+        return None
+    by_seed = [dict(zip(cell.seeds, cell.values, strict=True)) for cell in there]
+    values = tuple(statistics.fmean(each[seed] for each in by_seed) for seed in seeds)
+    measured = there[0].measured if len({cell.measured for cell in there}) == 1 else None
+    return Cell(values, tuple(job for cell in there for job in cell.jobs), seeds, measured=measured)
+
+
+def _without_result(
+    results: Results, gathered: Mapping[Row, Mapping[ColumnKey, _Gathered]]
+) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    found: dict[tuple[str, str, tuple[str, ...]], None] = {}
+    if results.without_result:
+        for row, by_column in gathered.items():
+            for each in (each for one in by_column.values() for each in one.found if row.order == "given"):
+                if each.job in results.without_result:
+                    found[row.text, each.protocol, tuple(results.without_result[each.job])] = None
+    return tuple(found)

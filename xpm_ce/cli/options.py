@@ -33,6 +33,27 @@ launchers = click.option(
     help="The launchers file; else ./launchers.yaml where there is one, else all cores and fp32.",
 )
 yaml_file = click.argument("file", type=click.Path(path_type=Path))
+baselines = click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="ROW",
+    help="Compare with this row, or with the one that has AXIS=VALUE and is alike otherwise; repeatable.",
+)
+
+
+def tests(command: Any) -> Any:
+    """Which paired test, which correction over the family shown, at which alpha."""
+    for option in (
+        click.option("--alpha", type=float, default=0.05, show_default=True, help="What adjusted p-values are held to."),
+        click.option(
+            "--correction", type=click.Choice(["holm", "bonferroni", "bh"]), default="holm", show_default=True,
+            help="For the number of comparisons shown.",
+        ),
+        click.option("--test", type=click.Choice(["t", "randomisation", "none"]), help="Paired by query; by default t."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def experiment_name(workspace: Workspace, name: str | None) -> str:
@@ -60,6 +81,18 @@ def experiment_name(workspace: Workspace, name: str | None) -> str:
         except (yaml.YAMLError, KeyError, TypeError) as error:
             raise ConfigurationError("no `id` in this file", where=name, remedy="Add `id: NAME`.") from error
     return name
+
+
+def written(text: str, output: Path | None) -> None:
+    """Print a text, or write it to a file, atomically, and say so on the standard error."""
+    if output is None:
+        click.echo(text)
+        return
+    from xpm_ce import atomic
+
+    with atomic.writing(output) as stream:
+        stream.write(text if text.endswith("\n") else f"{text}\n")
+    click.echo(f"written to {output}", err=True)
 
 
 def print_json(value: Any) -> None:

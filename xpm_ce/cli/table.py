@@ -1,9 +1,19 @@
 """`xpm-ce table`: the results of an experiment."""
 
+from pathlib import Path
+
 import click
 
-from xpm_ce.cli.options import as_json, experiment_name, print_json, workdir
+from xpm_ce.cli.options import as_json, baselines, experiment_name, print_json, tests, workdir, written
+from xpm_ce.errors import ConfigurationError
 from xpm_ce.workspace import Workspace
+
+ENDINGS = {".tex": "latex", ".csv": "csv", ".md": "md", ".json": "json"}
+"""Formats by the ending of --output"""
+
+
+def _axes(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+    return [axis.strip() for axis in value.split(",")] if value else []
 
 
 @click.command("table")
@@ -12,28 +22,46 @@ from xpm_ce.workspace import Workspace
 @as_json
 @click.option("-m", "--measure", "measures", multiple=True, help="A measure; by default the experiment's first.")
 @click.option("-d", "--depth", "depths", multiple=True, type=int, help="A depth; by default the largest.")
+@click.option("--rows", callback=_axes, help="Axes of the rows, as backbone,loss; by default the experiment's.")
+@click.option("--cols", "columns", callback=_axes, help="Axes of the columns; protocol, measure and depth too.")
+@click.option("--agg", "aggregate", default="", help="AXIS:mean or AXIS:mean±std; by default seed:mean±std.")
+@baselines
+@tests
+@click.option("--format", "form", type=click.Choice(["text", "latex", "csv", "md", "json"]), help="By default text.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write to this file; its ending says the format.")
+@click.option("--explain", metavar="ROW,COLUMN", help="Print the jobs behind a cell.")
 def command(
-    experiment: str | None, workspace: Workspace, as_json: bool, measures: tuple[str, ...], depths: tuple[int, ...]
-) -> None:
+    experiment: str | None, workspace: Workspace, as_json: bool, measures: tuple[str, ...], depths: tuple[int, ...],
+    rows: list[str], columns: list[str], aggregate: str, baselines: tuple[str, ...], test: str | None, correction: str,
+    alpha: float, form: str | None, output: Path | None, explain: str | None,
+) -> None:  # fmt: skip
     """Print the results of EXPERIMENT (an id, a YAML file, or the last one planned).
 
-    Example: xpm-ce table quickstart -m RR@10
+    Example: xpm-ce table quickstart -m RR@10 --baseline BCE
     """
+    from xpm_ce.analysis.explained import explained
+    from xpm_ce.analysis.layouts import Layout
     from xpm_ce.analysis.results import read_results
     from xpm_ce.analysis.tables import make_tables
+    from xpm_ce.analysis.tables_formats import FORMATS
     from xpm_ce.measures.names import parse
 
+    form = "json" if as_json else form or ENDINGS.get(output.suffix if output else "", "text")
     results = read_results(workspace, experiment_name(workspace, experiment))
-    tables = make_tables(results, measures=[str(parse(measure)) for measure in measures], depths=depths)
-    if as_json:
-        print_json(
-            {"schema": 1, "experiment": results.experiment, "tables": [table.as_json() for table in tables],
-             "missing": results.missing}
-        )  # fmt: skip
+    layout = Layout.of(results, rows=rows, columns=columns, aggregate=aggregate)
+    tables = make_tables(results, measures=[str(parse(each)) for each in measures], depths=depths, layout=layout)
+    if explain:
+        cells = explained(tables, results, explain)
+        if form == "json":
+            print_json({"schema": 1, "cells": [cell.as_json() for cell in cells]})
+        else:
+            click.echo("\n\n".join(cell.render() for cell in cells))
         return
-    for table in tables:
-        click.echo(table.render() + "\n")
-    if results.missing:
-        click.echo(f"{len(results.missing)} results are not there yet; `xpm-ce status` says why.")
-    elif not tables:
-        click.echo("No result of that measure and depth; the experiment's YAML names those that are measured.")
+    if baselines and test != "none":
+        from xpm_ce.analysis.significance import tested
+
+        asked = {"baselines": baselines, "test": test or "t", "correction": correction, "alpha": alpha}
+        tables = [tested(table, results, **asked) for table in tables]
+    elif test not in (None, "none"):
+        raise ConfigurationError(f"--test {test} compares with nothing", remedy="Give --baseline ROW.")
+    written(FORMATS[form](tables, results), output)

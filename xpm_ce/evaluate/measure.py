@@ -15,7 +15,7 @@ class Measure(Job):
     """Measure a run at every depth and with every measure at once; queries without a result count as zero."""
 
     __xpmid__ = "xpm_ce.evaluate.measure"
-    version: Constant[int] = 1
+    version: Constant[int] = 2
 
     run: Param[Run]
     """The run to measure"""
@@ -41,8 +41,11 @@ class Measure(Job):
     bounds: Param[bool] = field(default=False)
     """Measure two more orders of the same documents: the best one (the recall ceiling) and a random one"""
 
-    values: Meta[Path] = field(default_factory=PathGenerator("per_query.tsv"))
-    """query_id, order, depth, measure, value at full precision"""
+    protocol: Meta[str] = field(default="")
+    """Label of the evaluation set, for those who read the values"""
+
+    values: Meta[Path] = field(default_factory=PathGenerator("per_query.parquet"))
+    """A row a judged query, a column a measure, depth and order, at full precision (`measures.table`)"""
 
     summary: Meta[Path] = field(default_factory=PathGenerator("summary.json"))
     """Means over queries, number of queries, queries without a result, judgements of unknown documents"""

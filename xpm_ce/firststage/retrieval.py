@@ -12,6 +12,7 @@ import impact_index
 import numpy as np
 
 from xpm_ce import atomic
+from xpm_ce.data.run_metadata import write_metadata
 from xpm_ce.data.runs import Ranking, Rankings, write_run
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from xpm_ce.firststage.splade import SpladeRetrieve
 
 SCHEMA = 1
+TAG = "bm25"
+"""Last column of the run"""
 
 logger = logging.getLogger(__name__)
 
@@ -74,12 +77,12 @@ def best(search: Search, text: str, *, depth: int, documents: "StoredDocuments",
 
 
 def retrieve(task: "Retrieve") -> None:
-    """Write `run.gz` and `counts.json`."""
-    write_rankings(task, task.queries.read(), bm25(task.index.path, k1=task.k1, b=task.b), tag="bm25")
+    """Write `run.gz` with its sidecar, and `counts.json`."""
+    write_rankings(task, task.queries.read(), bm25(task.index.path, k1=task.k1, b=task.b), tag=TAG)
 
 
 def write_rankings(task: "Retrieve | SpladeRetrieve", queries: dict[str, str], search: Search, *, tag: str) -> None:
-    """Write `run.gz` and `counts.json` of a search of every query."""
+    """Write `run.gz` with its sidecar, and `counts.json`, of a search of every query."""
     documents = task.index.store.open()
     rankings: Rankings = {}
     tied = 0
@@ -90,6 +93,7 @@ def write_rankings(task: "Retrieve | SpladeRetrieve", queries: dict[str, str], s
         if retrieved.ranking.documents:
             rankings[query_id] = retrieved.ranking
     ties = write_run(task.ranking, rankings, tag=tag)
+    write_metadata(task.ranking, tag=tag, module=type(task).__module__, score_ties="document id, ascending")
     lengths = [len(ranking.documents) for ranking in rankings.values()]
     counts = {
         "schema": SCHEMA,

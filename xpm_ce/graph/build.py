@@ -45,6 +45,8 @@ def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...]
         experiment=study.id,
         title=study.title,
         files=[str(file) for file in study.document.files],
+        overrides=list(study.document.overrides),
+        document=study.document.plain(),
         jobs=list(planner.jobs.values()),
         results=results,
         table=builder.layout(),
@@ -188,6 +190,7 @@ class Builder:
                 model=model, run=prepared.run, queries=prepared.queries, store=prepared.store,
                 tokens=self.wiring.tokens(prepared.store, reader), depth=deepest[_identity(prepared.run)],
                 precision=evaluation.precision, device=evaluation.device, tokens_per_batch=evaluation.tokens_per_batch,
+                protocol=prepared.label, goal=self.study.title,
             )  # fmt: skip
             run = self.submit(rerank, kind="rerank", coordinates=_where(coordinates, prepared, system))
             self.measured(run, system, coordinates, prepared, first_stage=prepared.run)
@@ -200,7 +203,7 @@ class Builder:
         measure = Measure.C(
             run=run, first_stage=first_stage, qrels=prepared.qrels, store=prepared.store,
             depths=list(prepared.depths), measures=names.sorted_unique(prepared.measures),
-            ignore_identical_ids=prepared.ignore_identical_ids, bounds=bounds,
+            ignore_identical_ids=prepared.ignore_identical_ids, bounds=bounds, protocol=prepared.label,
         )  # fmt: skip
         output = self.submit(measure, kind="measure", coordinates=_where(coordinates, prepared, system))
         key = (system, prepared.label, *(f"{axis}={value}" for axis, value in coordinates.items()))

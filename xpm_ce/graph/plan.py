@@ -46,6 +46,10 @@ class Plan:
     warnings: list[str] = dataclasses.field(default_factory=list)
     not_on_disk: list[Need] = dataclasses.field(default_factory=list)
     """What the jobs read that is not on this disk: data sets, published files, weights"""
+    overrides: list[str] = dataclasses.field(default_factory=list)
+    """What was set over the files with `-c`"""
+    document: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The configuration with all that was imported and set, its grid included"""
     extensions: tuple[Extension, ...] = ()
     """The user's own files, to be copied into the workspace before a job is submitted"""
 
@@ -71,6 +75,8 @@ class Plan:
             "title": self.title,
             "planned": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "files": self.files,
+            "overrides": self.overrides,
+            "document": self.document,
             "counts": self.counts,
             "counts_by_kind": self.counts_by_kind,
             "data": self.counts_of_queries,

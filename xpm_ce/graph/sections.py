@@ -172,6 +172,9 @@ class TableLayout(Config):
     over: Param[Optional[str]] = field(default=None)
     """Axis that is averaged; by default the axis named seed"""
 
+    averages: Param[Optional[dict[str, list[str]]]] = field(default=None)
+    """Means over evaluation sets, by name; shown beside the sets where these are columns, only when complete"""
+
 
 class ValidationSplit(Config):
     """A part of the training queries that is kept from training, drawn by hash(seed, query id)."""

@@ -139,6 +139,7 @@ class Study:
         return {
             "rows": rows, "columns": columns, "over": over,
             "row_labels": labels.get(rows or "", []), "column_labels": labels.get(columns or "", []),
+            "axes": labels, "averages": asked.averages or {},
         }  # fmt: skip
 
 

@@ -1,0 +1,73 @@
+"""The first documents that two runs give for some queries, each with its rank in the other run.
+
+This module does not know judgements nor texts.
+"""
+
+import dataclasses
+import gzip
+import io
+from collections.abc import Collection
+from pathlib import Path
+
+from xpm_ce.analysis.results import ResultRow, Results
+from xpm_ce.errors import DataError
+from xpm_ce.workspace import read_json
+
+RUN_FILE = "run.gz"
+MAKERS = ("rerank", "retrieve")
+"""Kinds of jobs that leave a run"""
+
+
+@dataclasses.dataclass(frozen=True)
+class TopDocument:
+    """A document by its id, and the rank that the other run gives it; None where it is not there."""
+
+    document: str
+    other_rank: int | None
+
+    def __str__(self) -> str:
+        return f"{self.document} ({'–' if self.other_rank is None else self.other_rank})"
+
+
+def run_file(results: Results, row: ResultRow) -> Path | None:
+    """The run that a result was measured on; None where it is not told."""
+    own = results.jobs[row.job]
+    for identity in own["depends_on"]:
+        job = results.jobs.get(identity)
+        if job is not None and job["kind"] == MAKERS[0]:
+            return Path(job["folder"]) / RUN_FILE
+    written = read_json(Path(own["folder"]) / "params.json")
+    objects = {each["id"]: each for each in (written or {"objects": []})["objects"]}
+    fields = [each.get("fields", {}) for each in objects.values()]
+    of_runs = [objects[each["run"]["value"]] for each in fields if isinstance(each.get("run"), dict)]
+    for maker in of_runs:
+        path = maker.get("fields", {}).get("path")
+        if isinstance(path, dict) and Path(str(path["value"])).is_absolute():
+            return Path(path["value"])
+    retrieved = [job for each in own["depends_on"] if (job := results.jobs.get(each)) and job["kind"] == MAKERS[1]]
+    return Path(retrieved[0]["folder"]) / RUN_FILE if retrieved else None
+
+
+def rankings(path: Path, query_ids: Collection[str]) -> dict[str, list[str]]:
+    """The documents of some queries of a TREC run, in trec_eval's order: by score, then by descending id.
+
+    DataError where the file cannot be read.
+    """
+    wanted = {query.encode() for query in query_ids}
+    found: dict[str, list[tuple[float, str]]] = {query: [] for query in query_ids}
+    try:
+        with open(path, "rb") as raw:
+            opened = gzip.open(raw) if path.name.endswith(".gz") else raw
+            for line in io.BufferedReader(opened):  # type: ignore[arg-type]
+                if line.split(None, 1)[0] in wanted:
+                    query, _, document, _, score, *_ = line.decode().split()
+                    found[query].append((float(score), document))
+    except (OSError, EOFError, ValueError, IndexError) as error:
+        raise DataError(f"this run cannot be read ({error})", where=str(path), remedy="Run its experiment again.") from error
+    return {query: [document for _, document in sorted(rows, reverse=True)] for query, rows in found.items()}
+
+
+def beside(ours: list[str], theirs: list[str], count: int) -> list[TopDocument]:
+    """The first documents of one ranking with their ranks in the other."""
+    ranks = {document: rank for rank, document in enumerate(theirs, 1)}
+    return [TopDocument(document, ranks.get(document)) for document in ours[:count]]
