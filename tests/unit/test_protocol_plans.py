@@ -147,7 +147,9 @@ def test_splade_protocols_are_blocked_until_somebody_says_where_the_weights_are(
     states = {job.kind: job.state for job in plan.jobs}
     assert (states["store"], states["index"], states["rerank"]) == (State.RUN, State.BLOCKED, State.BLOCKED)
     weights = {"type": "hub", "id": "naver/splade-v3-distilbert", "revision": "e" * 40}
-    given = evaluating(tmp_path, "dl19@splade-1000", evaluation={"splade_backbone": weights, "device": "cuda"})
+    given = evaluating(
+        tmp_path, "dl19@splade-1000", evaluation={"splade_backbone": weights, "device": "cuda", "precision": "fp32"}
+    )
     assert {job.state for job in given.jobs} == {State.RUN}
     (index,) = jobs(given, "index")
     assert (index.config.device, index.config.encoder.max_length) == ("cuda", 256)
