@@ -106,6 +106,13 @@ def test_the_layout_says_main_measures_abbreviations_and_complete_averages(tmp_p
     ]  # fmt: skip
 
 
+def test_averages_of_one_s_own_stand_beside_those_of_the_registry(tmp_path):
+    own = {"mine": ["dl19@bm25-100", "lotte-writing@bm25-100"]}
+    plan = evaluating(tmp_path, "in-domain@bm25-100", "lotte-writing@bm25-100", table={"averages": own})
+    assert list(plan.table["averages"]) == ["ID", "mine"]
+    assert plan.table["averages"]["mine"] == own["mine"]
+
+
 def test_protocols_stand_beside_sets_of_one_s_own_whose_jobs_stay_the_same(tmp_path):
     folder = small_collection(tmp_path / "collection")
     own = {"sets": [{"split": "test"}], "depths": [5], "measures": ["nDCG@10"]}

@@ -17,6 +17,7 @@ from xpm_ce.settings import Document, Node
 if TYPE_CHECKING:
     from xpm_ce.graph.wiring import Wiring
 
+
 def chosen_protocols(node: Node | None) -> list[Protocol]:
     """The protocols that a list of names means, each once, in its order."""
     if node is None or node.value is None:
