@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.graph.planner import State, Why
 from xpm_ce.graph.rendering import rendered_plan
 from xpm_ce.graph.study import Study
+from xpm_ce.network import unreachable
 from xpm_ce.protocols.registry import GROUPS, JUDGED_SETS, protocols
 from xpm_ce.workspace import Workspace
 
@@ -303,6 +305,14 @@ def test_prepare_leaves_what_is_here_and_obtains_what_its_library_has(tmp_path, 
     assert process.returncode == 0, process.stdout + process.stderr
     assert "obtained  org.beir.scifact.collection (documents): 3 documents" in process.stdout
     assert process.stdout.splitlines()[-1] == "3 obtained"
+    file = miniature(tmp_path, "datamaestro", documents_count=3)
+    process = data(run_command, tmp_path, "check", file)
+    assert (process.returncode, process.stdout.splitlines()[-1]) == (0, "3 right"), process.stderr
+    process = data(run_command, tmp_path, "check", file, "--quick")
+    assert (process.returncode, process.stdout.splitlines()[-1]) == (0, "3 unknown")
+    process = data(run_command, tmp_path, "check", miniature(tmp_path, "datamaestro"))
+    assert (process.returncode, process.stdout.splitlines()[-1]) == (1, "3 missing")
+    assert "there are 3 documents, not 5183" in process.stdout
 
 
 def test_prepare_goes_on_after_what_cannot_be_had_and_ends_with_1(tmp_path, run_command):
@@ -333,3 +343,39 @@ def test_a_study_that_says_offline_can_still_be_prepared(tmp_path, run_command):
     assert os.path.isdir(tmp_path / "datamaestro")
     shutil.rmtree(tmp_path / "datamaestro")
     assert data(run_command, tmp_path, "check", file).returncode == 1
+
+
+def test_weights_are_looked_for_in_the_hub_s_cache_and_read_from_it(tmp_path, run_command):
+    backbone = {"type": "hub", "id": "a/b", "revision": "d" * 40}
+    file = tmp_path / "study.yaml"
+    sections = {
+        "id": "s", "collection": {"type": "generated"}, "first_stage": {"type": "bm25"},
+        "evaluation": {"sets": [{"split": "test"}], "depths": [10], "measures": ["nDCG@10"]},
+        "models": [{"name": "m", "backbone": backbone, "max_length": 64}],
+    }  # fmt: skip
+    file.write_text(json.dumps(sections))
+    folder = tmp_path / "hub" / "models--a--b" / "snapshots" / ("d" * 40)
+    write_files(folder, {"config.json": "{}"})
+    process = data(run_command, tmp_path, "check", file)
+    assert (process.returncode, process.stdout.splitlines()[-1]) == (1, "1 missing")  # a download was interrupted
+    write_files(folder, {"model.safetensors": "weights", "tokenizer.json": "{}"})
+    process = data(run_command, tmp_path, "check", file)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.splitlines() == [f"right     a/b (weights): {folder}", "1 right"]
+
+
+def test_while_data_is_checked_no_host_is_found():
+    with socket.create_server(("localhost", 0)) as server:
+        host = ("localhost", server.getsockname()[1])
+        with unreachable(), pytest.raises(OSError, match="nothing is downloaded here"):
+            socket.create_connection(host)
+        socket.create_connection(host).close()
+
+
+def test_an_interrupted_copy_is_wrong_and_is_not_downloaded_again(tmp_path, run_command):
+    write_files(tmp_path / "irds" / "beir" / "scifact", {"docs.pklz4/bin": "cut off"})
+    process = data(run_command, tmp_path, "check", miniature(tmp_path, documents_count=3), "--json")
+    found = json.loads(process.stdout)
+    assert process.returncode == 1
+    assert found["counts"] == {"wrong": 1, "missing": 2}
+    assert "cannot read beir/scifact" in found["data"][0]["found"]
