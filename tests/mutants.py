@@ -98,8 +98,8 @@ MUTANTS = [
     Mutant(
         "Batches: scores come back in the order of lengths",
         "engine/scoring.py",
-        "scores[np.concatenate(batches)] = ",
-        "scores[np.sort(np.concatenate(batches))] = ",
+        "scores[order] = ",
+        "scores[np.sort(order)] = ",
         "tests/parity/test_backbones.py::test_scores_of_random_lengths_are_those_of_transformers_in_any_batches",
     ),
     Mutant(
