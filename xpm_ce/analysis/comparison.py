@@ -157,8 +157,10 @@ class SystemComparison:
                         f"{len(queries)} queries of {line.protocol} without values of {name} count as 0: "
                         f"{', '.join(queries[:5])}{', ...' if len(queries) > 5 else ''}."
                     )
-        if any(each.wins or each.losses for each in self.largest) and max(len(self.a.seeds), len(self.b.seeds)) > 1:
-            notes.append("Rankings below are those of the first seed, values the mean over seeds.")
+        if any(query.documents_a or query.documents_b for each in self.largest for query in (*each.wins, *each.losses)):
+            seeds = max(len(self.a.seeds), len(self.b.seeds)) > 1
+            first = "; the rankings are those of the first seed, the values means over seeds" if seeds else ""
+            notes.append(f"Below, each document with its rank in the other's ranking{first}.")
         return list(dict.fromkeys(notes))
 
     def as_json(self) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Family:
         """Test, family and alpha, for captions."""
         named = [f"{name} ({LETTERS[at]})" if len(self.baselines) > 1 else name for at, name in enumerate(self.baselines)]
         return (
-            f"better or worse than {', '.join(named)} by the {TEST_NAMES[self.test]} over queries (two-sided, seeds "
+            f"better or worse than {'; '.join(named)} by the {TEST_NAMES[self.test]} over queries (two-sided, seeds "
             f"averaged per query), {CORRECTION_NAMES[self.correction]} over {self.size} comparisons, "
             f"alpha {self.alpha:g}"
         )
@@ -100,7 +100,7 @@ class Family:
     def notes(self) -> list[str]:
         notes = [f"{BETTER} {WORSE}: {self.sentence}."]
         if self.incomplete:
-            notes.append(f"Not compared before all their seeds are there: {self.incomplete} cells.")
+            notes.append(f"Not compared before all their seeds are there: {self.incomplete} cell{'' if self.incomplete == 1 else 's'}.")
         for row, column, queries in self.missing:
             where = f"{row} | {column}" if column else row
             notes.append(f"Absent from the values of {where}, counted as 0: {len(queries)} queries ({queries[0]} ...).")

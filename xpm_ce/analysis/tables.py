@@ -109,13 +109,23 @@ class Table:
         protocol = f" on {self.protocol} ({count} queries)" if self.protocol else ""
         return measure + protocol + (f", depth {self.depth}" if self.depth else "")
 
+    def heading(self, label: str) -> str:
+        """The short name of a protocol, where it has one that no other protocol shown has; else the label itself."""
+        short = self.abbreviations.get(label)
+        shown = [self.abbreviations.get(each) for each in self.queries]
+        return short if short is not None and shown.count(short) == 1 else label
+
     def best(self, column: str) -> tuple[set[str], set[str]]:
-        """The rows whose printed value is the highest and the second highest of a column, among complete systems."""
-        values = {
-            row: float(cells[column].printed)
-            for row, cells in self.cells.items()
-            if self.rows[row].competes and column in cells and cells[column].complete
+        """The rows whose printed value is the highest and the second highest of a column, among systems that compete.
+
+        None before all that is planned is there: the best is not known yet.
+        """
+        competing = {
+            row: cells[column] for row, cells in self.cells.items() if self.rows[row].competes and column in cells
         }
+        if any(cell.absent_jobs for cell in competing.values()):
+            return set(), set()
+        values = {row: float(cell.printed) for row, cell in competing.items()}
         ranked = sorted(set(values.values()), reverse=True)
         if len(ranked) < 2:
             return set(), set()
@@ -143,7 +153,9 @@ class Table:
         """What the reader has to know besides the numbers: counts, means, tests, gaps. Empty where there is nothing."""
         notes = []
         if self.protocol is None:
-            notes.append("Queries: " + ", ".join(f"{name} {count}" for name, count in self.queries.items()) + ".")
+            named_short = {name: f"{self.heading(name)} = {name}" for name in self.queries if self.heading(name) != name}
+            counts = [f"{named_short.get(name, name)} {count}" for name, count in self.queries.items()]
+            notes.append(f"Queries: {', '.join(counts)}.")
             shown = dict.fromkeys(key.protocols for key in self.column_keys.values() if len(key.protocols) > 1)
             named = {tuple(protocols): name for name, protocols in self.layout.averages.items()}
             notes += [f"{named[each]} is the mean over {', '.join(each)}, only where all are there." for each in shown]

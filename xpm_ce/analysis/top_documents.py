@@ -30,7 +30,12 @@ class TopDocument:
 
 
 def run_file(results: Results, row: ResultRow) -> Path | None:
-    """The run that a result was measured on; None where it is not told."""
+    """The run that a result was measured on; None where it is not told, or not kept."""
+    path = _told(results, row)
+    return path if path is not None and path.exists() else None
+
+
+def _told(results: Results, row: ResultRow) -> Path | None:
     own = results.jobs[row.job]
     for identity in own["depends_on"]:
         job = results.jobs.get(identity)

@@ -185,7 +185,7 @@ class Builder:
         """How tables are laid out, with what there is to show."""
         return {
             **self.study.layout(), "protocols": self._protocols, "measures": self._measures,
-            "depths": sorted(self._depths),
+            "depths": sorted(self._depths), "averages": self.study.averages(self._protocols),
         }  # fmt: skip
 
 

@@ -82,7 +82,9 @@ def write_per_query(path: Path, table: PerQueryTable) -> None:
     arrays = [pyarrow.array(table.query_ids, pyarrow.string()), *constants, *(pyarrow.array(each) for each in values.T)]
     made = pyarrow.table(arrays, names=[QUERY_ID, PROTOCOL, IDENTITY, *names])
     with atomic.writing(path, "wb") as stream:
-        parquet.write_table(made.replace_schema_metadata({SCHEMA_KEY: SCHEMA}), stream)
+        parquet.write_table(
+            made.replace_schema_metadata({SCHEMA_KEY: SCHEMA}), stream, use_dictionary=[PROTOCOL, IDENTITY]
+        )
 
 
 def read_per_query(path: Path, columns: Iterable[Column] | None = None) -> PerQueryTable:
@@ -103,11 +105,12 @@ def read_per_query(path: Path, columns: Iterable[Column] | None = None) -> PerQu
                 remedy=f"Measured were: {', '.join(map(str, there))}. Ask for the other in the study's evaluation:.",
             )
         read = file.read([QUERY_ID, PROTOCOL, IDENTITY, *map(str, wanted)], use_threads=False)
-        ids, protocol, identity = (read[name].to_pylist() for name in (QUERY_ID, PROTOCOL, IDENTITY))
+        ids = read[QUERY_ID].to_numpy().tolist()
+        protocol, identity = (read[name][0].as_py() for name in (PROTOCOL, IDENTITY))
         values = np.empty((len(ids), len(wanted)))
         for place, column in enumerate(wanted):
             values[:, place] = read[str(column)].to_numpy()
-    return PerQueryTable(ids, protocol[0], identity[0], wanted, values)
+    return PerQueryTable(ids, protocol, identity, wanted, values)
 
 
 def _columns(file: Any, path: Path) -> list[Column]:
