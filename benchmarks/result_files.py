@@ -44,6 +44,15 @@ class Shape(NamedTuple):
     depth: int = 1000
 
 
+SMALL = Shape(
+    losses={name: LOSSES[name] for name in ("BCE", "InfoNCE")},
+    backbones={name: BACKBONES[name] for name in ("BERT", "ELECTRA")},
+    seeds=2,
+    protocols={name: PROTOCOLS[name] for name in ("DL19", "DL20", "SciFact")},
+    averages={"DL": ["DL19", "DL20"]},
+)
+
+
 def write_study(workspace: Workspace, experiment: str, shape: Shape, *, seed: int = 0, absent: int = 0) -> None:
     """Write the plan and the results of a study into a workspace; the last `absent` results are planned only."""
     jobs: list[dict[str, Any]] = []
@@ -85,7 +94,9 @@ def write_study(workspace: Workspace, experiment: str, shape: Shape, *, seed: in
     queries = {name: _Queries(name, count, seed) for name, count in shape.protocols.items()}
     for identity, protocol, effect, number, bounds in to_write[: len(to_write) - absent]:
         folder = workspace.job("xpm_ce.evaluate.measure", identity).path
-        _write_results(folder, identity, queries[protocol], effect=effect, seed=number, depth=shape.depth, bounds=bounds)
+        _write_results(
+            folder, identity, queries[protocol], effect=effect, seed=number, depth=shape.depth, bounds=bounds
+        )
     _write_plan(workspace, experiment, shape, jobs, results)
 
 
@@ -140,5 +151,12 @@ def _write_plan(workspace: Workspace, experiment: str, shape: Shape, jobs: list[
         "column_labels": axes["backbone"], "axes": axes, "averages": shape.averages, "protocols": list(shape.protocols),
         "measures": list(MEASURES), "depths": [shape.depth],
     }  # fmt: skip
-    plan = {"schema": 1, "experiment": experiment, "title": experiment, "table": layout, "results": results, "jobs": jobs}
+    plan = {
+        "schema": 1,
+        "experiment": experiment,
+        "title": experiment,
+        "table": layout,
+        "results": results,
+        "jobs": jobs,
+    }
     atomic.write_json(workspace.plan_file(experiment), plan)

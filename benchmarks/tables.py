@@ -14,15 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from result_files import PROTOCOLS, Shape, write_study
+from result_files import SMALL, Shape, write_study
 
 from xpm_ce.workspace import Workspace
 
 EXPERIMENT = "study"
-QUICK = Shape(
-    losses={"BCE": -0.05, "InfoNCE": 0.02}, backbones={"BERT": 0.0, "ELECTRA": 0.02}, seeds=2,
-    protocols={name: PROTOCOLS[name] for name in ("DL19", "DL20", "SciFact")}, averages={"DL": ["DL19", "DL20"]},
-)  # fmt: skip
 TABLES = {
     "means": [],
     "t": ["--baseline", "loss=BCE", "--test", "t"],
@@ -51,10 +47,12 @@ def timed(workspace: Path, options: list[str]) -> dict[str, Any]:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="A tiny study, to see within seconds that it works.")
-@click.option("--workdir", type=click.Path(path_type=Path), help="Where result files are kept; else a temporary folder.")
+@click.option(
+    "--workdir", type=click.Path(path_type=Path), help="Where result files are kept; else a temporary folder."
+)
 def main(quick: bool, workdir: Path | None) -> None:
     """Time tables of 3 564 evaluations with values per query."""
-    shape = QUICK if quick else Shape()
+    shape = SMALL if quick else Shape()
     with tempfile.TemporaryDirectory() as temporary:
         folder = workdir or Path(temporary)
         workspace = Workspace(folder)

@@ -7,10 +7,10 @@ share a column: there is a table each, or a column each. This module does not re
 import collections
 import dataclasses
 import itertools
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from xpm_ce.analysis.cells import ABSENT, Cell, mean_over_protocols
 from xpm_ce.analysis.layouts import DEPTH, MEASURE, PROTOCOL, ColumnKey, Layout, Row, seed_label
 from xpm_ce.analysis.results import ResultRow, Results
 from xpm_ce.errors import ConfigurationError
@@ -18,58 +18,8 @@ from xpm_ce.errors import ConfigurationError
 if TYPE_CHECKING:
     from xpm_ce.analysis.significance import Family
 
-ABSENT = "–"
 LISTED = 12
 """Absent cells that the text lists; the JSON form lists all"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """The values of one cell, one per seed, and the jobs behind them."""
-
-    values: tuple[float, ...]
-    jobs: tuple[str, ...]
-    seeds: tuple[str, ...] = ()
-    """Where each value stands on the averaged axes"""
-    absent: tuple[str, ...] = ()
-    """Planned places on the averaged axes whose result is not there yet"""
-    absent_jobs: tuple[str, ...] = ()
-    measured: tuple[str, int] | None = None
-    """Measure and depth; None where there is no value"""
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned seed is there: only then is it compared, and only then may it enter a mean."""
-        return bool(self.values) and not self.absent_jobs
-
-    @property
-    def mean(self) -> float:
-        return statistics.fmean(self.values)
-
-    @property
-    def std(self) -> float | None:
-        """Sample standard deviation over seeds; None for a single value."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    @property
-    def printed(self) -> str:
-        """The mean x 100 with one decimal, as tables in the field are printed."""
-        return f"{100 * self.mean:.1f}" if self.values else ABSENT
-
-    def render(self, *, spread: bool = True) -> str:
-        """The mean, the deviation over seeds, and how many of the planned seeds it is made of where some lack."""
-        if not self.values:
-            return ABSENT
-        deviation = "" if self.std is None or not spread else f" ± {100 * self.std:.1f}"
-        planned = len(self.values) + len(self.absent_jobs)
-        return f"{self.printed}{deviation}{f' ({len(self.values)} of {planned})' if self.absent_jobs else ''}"
-
-    def as_json(self) -> dict[str, Any]:
-        described: dict[str, Any] = {
-            "mean": self.mean if self.values else None, "std": self.std, "values": list(self.values),
-            "jobs": list(self.jobs),
-        }  # fmt: skip
-        return {**described, "absent_jobs": list(self.absent_jobs)} if self.absent_jobs else described
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +103,9 @@ class Table:
         """What the reader has to know besides the numbers: counts, means, tests, gaps. Empty where there is nothing."""
         notes = []
         if self.protocol is None:
-            named_short = {name: f"{self.heading(name)} = {name}" for name in self.queries if self.heading(name) != name}
+            named_short = {
+                name: f"{self.heading(name)} = {name}" for name in self.queries if self.heading(name) != name
+            }
             counts = [f"{named_short.get(name, name)} {count}" for name, count in self.queries.items()]
             notes.append(f"Queries: {', '.join(counts)}.")
             shown = dict.fromkeys(key.protocols for key in self.column_keys.values() if len(key.protocols) > 1)
@@ -311,7 +263,7 @@ def _table(
     averages = layout.averaged_columns(columns)
     for by_column in cells.values():
         for key, parts in averages.items():
-            if (mean := _mean_of([by_column.get(part) for part in parts])) is not None:
+            if (mean := mean_over_protocols([by_column.get(part) for part in parts])) is not None:
                 by_column[key] = mean
     columns = sorted([*columns, *averages], key=layout.column_key)
     return Table(
@@ -342,20 +294,6 @@ def _queries(gathered: Mapping[Row, Mapping[ColumnKey, _Gathered]]) -> dict[str,
                         remedy="Name the sets apart in the YAML, or the axis that sets them apart in --cols.",
                     )
     return {key.protocols[0]: count for key, count in counts.items()}
-
-
-def _mean_of(cells: Sequence[Cell | None]) -> Cell | None:
-    """The mean over protocols, seed by seed; None unless every cell is complete and has the same seeds."""
-    there = [cell for cell in cells if cell is not None and cell.complete]
-    if not there or len(there) < len(cells):
-        return None
-    seeds = there[0].seeds
-    if len(set(seeds)) < len(seeds) or any(sorted(cell.seeds) != sorted(seeds) for cell in there):
-        return None
-    by_seed = [dict(zip(cell.seeds, cell.values, strict=True)) for cell in there]
-    values = tuple(statistics.fmean(each[seed] for each in by_seed) for seed in seeds)
-    measured = there[0].measured if len({cell.measured for cell in there}) == 1 else None
-    return Cell(values, tuple(job for cell in there for job in cell.jobs), seeds, measured=measured)
 
 
 def _without_result(

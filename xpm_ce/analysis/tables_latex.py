@@ -1,6 +1,7 @@
 """Tables as LaTeX with booktabs rules: best bold, second underlined, significance as superscripts, a full caption.
 
-The text needs `\\usepackage{booktabs}` (its first line says what else) and a LaTeX whose input is UTF-8. This module does not know how cells came to be.
+The text needs `\\usepackage{booktabs}` (its first line says what else) and a LaTeX whose input is UTF-8. This
+module does not know how cells came to be.
 """
 
 import itertools
@@ -18,8 +19,7 @@ SIZES: tuple[tuple[int, list[str]], ...] = (
     (135, [r"\footnotesize", r"\setlength{\tabcolsep}{4pt}"]),
     (190, [r"\scriptsize", r"\setlength{\tabcolsep}{3pt}"]),
 )
-"""Type in which a table of at most so many characters fits the width of a page; wider ones are scaled to it, with upright
-heads"""
+"""Type in which a table of at most so many characters fits the width of a page; wider ones are scaled to it"""
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -51,8 +51,8 @@ def _environment(table: "Table", name: str) -> str:
             rf"\begin{{{environment}}}", r"\centering", r"\setlength{\belowcaptionskip}{4pt}",
             rf"\caption{{{_caption(table)}}}", rf"\label{{{name}}}", *([fit[0]] if fit else size),
             rf"\begin{{tabular}}{{@{{}}{'l' * len(table.row_axes)}{'r' * len(table.column_keys)}@{{}}}}", r"\toprule",
-            *_header(table, rotated=rotated), r"\midrule", *_body(table), r"\bottomrule", r"\end{tabular}", *(fit[1:] if fit else ()),
-            rf"\end{{{environment}}}", "",
+            *_header(table, rotated=rotated), r"\midrule", *_body(table), r"\bottomrule", r"\end{tabular}",
+            *(fit[1:] if fit else ()), rf"\end{{{environment}}}", "",
         ]
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def _heading(table: "Table", label: str) -> str:
 
 
 def _body(table: "Table") -> list[str]:
-    """The lines of a table; a rule between groups of rows, and a label that a row shares with the one above left out."""
+    """The lines of a table: a rule between groups of rows, a label that is also the one above left out."""
     best = {column: table.best(column) for column in table.column_keys}
     axes, lines, above = len(table.row_axes), [], None
     for label, row in table.rows.items():
@@ -148,4 +148,3 @@ def _line(parts: Sequence[str]) -> str:
 
 def _word(text: str) -> str:
     return "".join(character for character in text if character.isalnum() or character in "-.")
-

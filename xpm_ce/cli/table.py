@@ -26,14 +26,14 @@ def _axes(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option("--cols", "columns", callback=_axes, help="Axes of the columns; protocol, measure and depth too.")
 @click.option("--agg", "aggregate", default="", help="AXIS:mean or AXIS:mean±std; by default seed:mean±std.")
 @baselines
-@tests
+@tests("t", "randomisation", "none")
 @click.option("--format", "form", type=click.Choice(["text", "latex", "csv", "md", "json"]), help="By default text.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write to this file; its ending says the format.")
 @click.option("--explain", metavar="ROW,COLUMN", help="Print the jobs behind a cell.")
 def command(
     experiment: str | None, workspace: Workspace, as_json: bool, measures: tuple[str, ...], depths: tuple[int, ...],
     rows: list[str], columns: list[str], aggregate: str, baselines: tuple[str, ...], test: str | None, correction: str,
-    alpha: float, form: str | None, output: Path | None, explain: str | None,
+    alpha: float, draws: int, form: str | None, output: Path | None, explain: str | None,
 ) -> None:  # fmt: skip
     """Print the results of EXPERIMENT (an id, a YAML file, or the last one planned).
 
@@ -58,10 +58,13 @@ def command(
             click.echo("\n\n".join(cell.render() for cell in cells))
         return
     if baselines and test != "none":
-        from xpm_ce.analysis.significance import tested
+        from xpm_ce.analysis.significance import with_tests
+        from xpm_ce.analysis.statistics.procedure import Procedure
 
-        asked = {"baselines": baselines, "test": test or "t", "correction": correction, "alpha": alpha}
-        tables = [tested(table, results, **asked) for table in tables]
+        tables = [
+            with_tests(each, results, baselines=baselines, procedure=Procedure(test or "t", correction, alpha, draws))
+            for each in tables
+        ]
     elif test not in (None, "none"):
         raise ConfigurationError(f"--test {test} compares with nothing", remedy="Give --baseline ROW.")
     written(FORMATS[form](tables, results), output)
