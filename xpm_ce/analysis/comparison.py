@@ -152,8 +152,8 @@ class SystemComparison:
         """How the numbers came to be, and what is missing."""
         notes = [
             f"p: {self.procedure.test_name} over queries, two-sided; adjusted by {self.procedure.correction_name} "
-            f"over {len(self.lines)} lines; ↑ ↓ where at most {self.procedure.alpha:g}. Interval: bootstrap over queries (BCa). "
-            "d: mean difference in standard deviations of the differences."
+            f"over the {len(self.lines)} shown; ↑ ↓ where at most {self.procedure.alpha:g}. Interval: bootstrap over "
+            "queries (BCa). d: mean difference in standard deviations of the differences."
         ]
         notes += [warning] if (warning := self.procedure.warning(len(self.lines))) else []
         for line in self.lines:
