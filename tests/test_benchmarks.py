@@ -64,7 +64,10 @@ def without(keys: tuple[str, ...], script) -> set[str]:
     return absent
 
 
-@pytest.mark.parametrize(("name", "keys"), [("train", TRAIN), ("rerank", RERANK), ("memory", MEMORY)])
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [("train", TRAIN), ("rerank", RERANK), ("memory", MEMORY), ("measure", ("measure_vs_ir_measures",))],
+)
 def test_a_benchmark_ends_with_its_ratios_and_null_only_for_what_cannot_be_had(name, keys, script):
     ratios = quick_ratios(name)
     assert ratios.keys() == set(keys)
@@ -73,7 +76,7 @@ def test_a_benchmark_ends_with_its_ratios_and_null_only_for_what_cannot_be_had(n
 
 def test_every_command_of_the_page_is_one_that_its_script_takes(script):
     commands = re.findall(r"python (benchmarks/\w+\.py[^`\n]*)", PAGE.read_text())
-    assert {Path(shlex.split(command)[0]).stem for command in commands} == {"train", "rerank", "memory"}
+    assert {Path(shlex.split(command)[0]).stem for command in commands} == {"train", "rerank", "memory", "measure"}
     for command in commands:
         file, *arguments = shlex.split(command, comments=True)
         script(Path(file).stem).main.make_context(file, arguments)

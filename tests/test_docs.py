@@ -31,6 +31,7 @@ from xpm_ce.graph.wiring import WIRED_IN_TRAINING_SETS
 from xpm_ce.learn.learner import Learner
 from xpm_ce.learn.validation import Validation
 from xpm_ce.losses.table import LOSSES, loss_class
+from xpm_ce.measures.names import MEASURES
 from xpm_ce.samplers.groups import GroupSampler
 from xpm_ce.samplers.lists import ListSampler
 from xpm_ce.samplers.triples import TripleSampler
@@ -104,6 +105,34 @@ def test_the_tables_of_keys_are_those_of_the_classes():
     if os.environ.get("XPM_CE_UPDATE_DOCS"):
         page.write_text(wanted)
     assert page.read_text() == wanted
+
+
+def table_of_measures() -> str:
+    """Every measure that there is, as Markdown."""
+    rows = ["| measure | cutoff | `rel` | value |", "|---|---|---|---|"]
+    for row in MEASURES.values():
+        rows.append(f"| `{row.name}` | {row.cutoff} | {'allowed' if row.takes_rel else 'none'} | {row.sentence} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_the_table_of_measures_is_that_of_the_code():
+    page = ROOT / "docs" / "measures.md"
+    before, _, rest = page.read_text().partition("<!-- measures -->\n")
+    _, _, after = rest.partition("<!-- end of measures -->")
+    wanted = f"{before}<!-- measures -->\n{table_of_measures()}<!-- end of measures -->{after}"
+    if os.environ.get("XPM_CE_UPDATE_DOCS"):
+        page.write_text(wanted)
+    assert page.read_text() == wanted
+
+
+@pytest.mark.pipeline
+def test_the_example_of_reading_values_per_query_works(tiny_workspace, monkeypatch):
+    (example,) = [code for comment, code in blocks(ROOT / "docs" / "measures.md", "python") if "per query" in comment]
+    monkeypatch.chdir(next(tiny_workspace.glob("jobs/xpm_ce.evaluate.measure/*")))
+    names: dict = {}
+    exec(example, names)
+    assert list(names["values"].columns) == ["query_id", "nDCG@10|20|given"]
+    assert len(names["values"]) == 16
 
 
 def test_every_section_is_documented():

@@ -178,6 +178,8 @@ def submit_and_wait(prepared: Prepared, experiment: Any) -> dict[str, Any]:
     submit(prepared.plan.jobs, experiment=experiment, launcher=LocalLauncher(prepared.machine))
     try:
         experiment.wait()
+        for job in experiment.scheduler.jobs.values():  # it has been counted as ended while its files are still written
+            job.wait()
     except KeyboardInterrupt:
         click.echo("Interrupted. Jobs that run go on; the same command continues where they are.", err=True)
         raise GracefulExperimentExit() from None

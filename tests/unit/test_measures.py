@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from xpm_ce.errors import ConfigurationError, DataError, UnknownKeyError
 from xpm_ce.measures import formulas, names
 from xpm_ce.measures.bounds import best_order, random_order
-from xpm_ce.measures.evaluate import per_query
+from xpm_ce.measures.evaluate import UNJUDGED, graded, per_query
 from xpm_ce.measures.names import MEASURES, Measure, parse, sorted_unique
 from xpm_ce.measures.rankings import Ranking, separate, trec_order
 from xpm_ce.measures.table import SCHEMA_KEY, Column, PerQueryTable, read_per_query, write_per_query
@@ -59,6 +59,10 @@ BY_HAND = {
     "Success@1": 0,
     "Success@2": 1,
     "Success(rel=3)@2": 1,
+    "Rprec": 2 / 4,
+    "Rprec(rel=2)": 1 / 2,
+    "Bpref": (1 + (1 - 1 / 1) + (1 - 1 / 1)) / 4,
+    "Bpref(rel=2)": (1 + (1 - 2 / 2)) / 2,
     "Judged@2": 1 / 2,
     "Judged@4": 3 / 4,
     "Judged@10": 5 / 6,
@@ -168,6 +172,9 @@ def test_the_default_threshold_is_not_written():
         ("P", ConfigurationError, "P needs a cutoff\n  For example P@10."),
         ("R(rel=2)", ConfigurationError, "R needs a cutoff\n  For example R(rel=2)@10."),
         ("RR(real=2)", UnknownKeyError, "unknown parameter of RR: real\n  Did you mean rel?"),
+        ("Rprec@10", ConfigurationError, "Rprec takes no cutoff\n  Write Rprec."),
+        ("Bpref(rel=2)@5", ConfigurationError, "Bpref takes no cutoff\n  Write Bpref(rel=2)."),
+        ("bpref", ConfigurationError, "unknown measure bpref\n  It is spelt Bpref here."),
         ("nDCG(rel=2)@10", UnknownKeyError, "unknown parameter of nDCG: rel\n  Nothing is valid here."),
     ],
 )
@@ -268,32 +275,41 @@ def test_scores_that_cannot_be_separated_are_refused(scores, message):
 
 
 def test_the_best_order_is_by_grade_and_keeps_ties_as_they_stood():
-    best = best_order(ranking("aybxed"), GRADES)
-    assert best.documents == ["b", "e", "d", "a", "y", "x"]
-    assert np.all(np.diff(best.scores) < 0)
+    grades = [GRADES.get(document, UNJUDGED) for document in "aybxed"]
+    assert "".join("aybxed"[position] for position in best_order(np.array(grades), np.zeros(6, int))) == "bedayx"
+
+
+def test_the_best_order_stays_within_each_query():
+    assert best_order(np.array([0, 1, 2, 3]), np.array([0, 0, 1, 1])).tolist() == [1, 0, 3, 2]
 
 
 @given(st.permutations("abcdef"), st.lists(st.integers(-1, 3), min_size=8, max_size=8))
 def test_no_order_of_the_candidates_beats_the_best_order(documents, grades):
     judged = dict(zip("abcdefgh", grades, strict=True))
-    measures = ["nDCG@3", "nDCG", "RR", "AP", "AP(rel=2)", "P@2", "R(rel=2)@2", "Success@1"]
-    given_order = per_query({"q": ranking("".join(documents))}, {"q": judged}, measures).values
-    best = per_query({"q": best_order(ranking("".join(documents)), judged)}, {"q": judged}, measures).values
-    assert np.all(best >= given_order)
+    measures = ["nDCG@3", "nDCG", "RR", "AP", "AP(rel=2)", "P@2", "R(rel=2)@2", "Success@1", "Rprec"]
+    looked_up = graded({"q": ranking("".join(documents))}, {"q": judged})
+    best = looked_up.taken(best_order(looked_up.grade, looked_up.query))
+    assert np.all(best.measured(measures).values >= looked_up.measured(measures).values)
+
+
+def drawn(documents, query_id, seed):
+    return "".join(documents[position] for position in random_order(list(documents), query_id, seed))
 
 
 def test_the_random_order_depends_on_seed_query_and_set_of_candidates_only():
-    candidates = ranking("abcdefghijklmnop")
-    drawn = random_order(candidates, "q1", 7)
-    assert "".join(drawn.documents) == "kaghmndpcefbolij"
-    assert random_order(ranking("ponmlkjihgfedcba"), "q1", 7).documents == drawn.documents
-    assert random_order(candidates, "q2", 7).documents != drawn.documents
-    assert random_order(candidates, "q1", 8).documents != drawn.documents
-    assert np.all(np.diff(drawn.scores) < 0)
+    candidates = "abcdefghijklmnop"
+    assert drawn(candidates, "q1", 7) == "kaghmndpcefbolij"
+    assert drawn(candidates[::-1], "q1", 7) == drawn(candidates, "q1", 7)
+    assert drawn(candidates, "q2", 7) != drawn(candidates, "q1", 7) != drawn(candidates, "q1", 8)
+
+
+def test_the_random_order_of_a_part_is_that_in_which_it_stands_in_the_whole():
+    whole = drawn("abcdefghijklmnop", "q1", 7)
+    assert drawn("bdfhj", "q1", 7) == "".join(document for document in whole if document in "bdfhj")
 
 
 def test_the_random_order_puts_every_document_first_equally_often():
-    firsts = [random_order(ranking("abcd"), f"q{query}", 0).documents[0] for query in range(2000)]
+    firsts = [drawn("abcd", f"q{query}", 0)[0] for query in range(2000)]
     counts = [firsts.count(document) for document in "abcd"]
     # Binomial(2000, 1/4) has a standard deviation of 19.4: 5 of them, one draw, the same on every machine.
     assert sum(counts) == 2000

@@ -233,7 +233,7 @@ def test_the_shards_of_an_index_are_all_hashed(saved, tmp_path):
     index = {"metadata": {}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (folder / "model-1.safetensors").write_bytes(weights)
-    with pytest.raises(DataError, match=r"has no model-2\.safetensors"):
+    with pytest.raises(DataError, match=r"lacks model-2\.safetensors"):
         loaded_files(folder)
     (folder / "model-2.safetensors").write_bytes(weights)
     assert {"model-1.safetensors", "model-2.safetensors"} < {file.name for file in loaded_files(folder)}

@@ -6,6 +6,7 @@ This module does not know how differences are found.
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from xpm_ce.analysis.differences import Difference, configured_differences, group, ledger_differences
@@ -90,8 +91,8 @@ def compare_fairly(workspace: Workspace, a: str, b: str, *, factor: str | None =
     `factor` is a field of a learner (loss, scorer.backbone) or an axis of the plan; by default every axis on which they
     stand apart. ConfigurationError where a learner is not found, or was never started.
     """
-    first = _learner(workspace, a, near={})
-    second = _learner(workspace, b, near=first.coordinates)
+    first = find_learner(workspace, a)
+    second = find_learner(workspace, b, near=first.coordinates)
     axes = [axis for axis, value in first.coordinates.items() if second.coordinates.get(axis) != value]
     factors = (factor.removeprefix("learner."),) if factor is not None else tuple(axes)
     fields = {name: _place(name, first.given, second.given) for name in factors}
@@ -114,8 +115,12 @@ def compare_fairly(workspace: Workspace, a: str, b: str, *, factor: str | None =
 # -- learners -----------------------------------------------------------------------------------------------
 
 
-def _learner(workspace: Workspace, text: str, *, near: Mapping[str, str]) -> ComparedLearner:
-    """The learner that `text` means; of several places of the last plan, the one most in common with `near`."""
+def find_learner(workspace: Workspace, text: str, *, near: Mapping[str, str] = MappingProxyType({})) -> ComparedLearner:
+    """The learner that `text` means: a folder, the first characters of its identity, or `axis=value` of the last plan.
+
+    Of several places of the last plan, it is the one most in common with `near`. ConfigurationError where none is
+    found, or it was never started.
+    """
     if "=" in text:
         folder = _at_place(workspace, text, near=near)
     else:

@@ -5,12 +5,21 @@ they came in is deleted once it has built its own store: put copies there. Its n
 therefore jobs count themselves. This module does not know which collections are registered.
 """
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from xpm_ce.data.need import Standing
 from xpm_ce.data.parts import DocumentRecord
 from xpm_ce.data.registered import DATAMAESTRO
 from xpm_ce.data.source import SourceCollection, SourceDocuments, SourceQrels, SourceQueries
+
+FAMILIES = {
+    "co.huggingface.nano-beir": 1, "com.microsoft.msmarco.passage": 0, "com.microsoft.msmarco.passagev2": 0,
+    "edu.stanford.lotte": 0, "org.beir": 1,
+}  # fmt: skip
+"""Families of data sets, and how many more parts of an id name the folder of one of them"""
 
 
 def load(identifier: str) -> Any:
@@ -26,6 +35,21 @@ def obtain(identifier: str) -> str:
         f"Where there is a network, run `datamaestro prepare {identifier}`; "
         "then set DATAMAESTRO_DIR to the folder that it filled (~/datamaestro by default)."
     )
+
+
+def standing(identifier: str) -> Standing:
+    """Whether there is any file of the data set that an id is of; where there is, only the library can tell more."""
+    family = next((family for family in FAMILIES if identifier.startswith(f"{family}.")), None)
+    if family is None:
+        return Standing.UNKNOWN
+    return folder_standing(".".join(identifier.split(".")[: family.count(".") + 1 + FAMILIES[family]]))
+
+
+def folder_standing(identifier: str) -> Standing:
+    """Whether there is any file in the folder of an id; where there is, only the library can tell more."""
+    home = Path(os.environ.get("DATAMAESTRO_DIR") or Path.home() / "datamaestro")
+    folder = home.joinpath("data", "ir", *identifier.split("."))
+    return Standing.UNKNOWN if any(path.is_file() for path in folder.rglob("*")) else Standing.ABSENT
 
 
 class DatamaestroDocuments(SourceDocuments):
@@ -45,6 +69,9 @@ class DatamaestroDocuments(SourceDocuments):
     def remedy(self) -> str:
         return obtain(self.id)
 
+    def standing(self) -> Standing:
+        return standing(self.id)
+
 
 class DatamaestroQueries(SourceQueries):
     """The queries of the task that a datamaestro id names."""
@@ -57,6 +84,9 @@ class DatamaestroQueries(SourceQueries):
 
     def remedy(self) -> str:
         return obtain(self.id)
+
+    def standing(self) -> Standing:
+        return standing(self.id)
 
 
 class DatamaestroQrels(SourceQrels):
@@ -71,6 +101,9 @@ class DatamaestroQrels(SourceQrels):
 
     def remedy(self) -> str:
         return obtain(self.id)
+
+    def standing(self) -> Standing:
+        return standing(self.id)
 
 
 class Datamaestro(SourceCollection):

@@ -8,7 +8,8 @@ from typing import Optional
 
 from experimaestro import Constant, Meta, Param, field
 
-from xpm_ce.data.published import IGNORED, RUN, RUN_COLUMNS, check_source, located, obstacle, published
+from xpm_ce.data.need import Need
+from xpm_ce.data.published import IGNORED, RUN, RUN_COLUMNS, check_source, located, need_of, obstacle, published
 from xpm_ce.data.runs import Run
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.measures.rankings import Rankings
@@ -51,6 +52,15 @@ class FileRun(Run):
     def obstacle(self) -> str | None:
         """What keeps the file from being had here, and what to do about it; None where nothing is known to."""
         return obstacle(self.published, self.path)
+
+    @property
+    def need(self) -> Need | None:
+        """What is needed of those who published the file; None for a user's own."""
+        return need_of(self.published, self.path)
+
+    def obtain(self) -> str:
+        """Have the file, downloaded if need be, and compare its content; where it is. DataError where it is another."""
+        return str(located(self.published, self.path, self.sha256))
 
     @property
     def layout(self) -> list[str]:

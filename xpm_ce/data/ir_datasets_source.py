@@ -4,11 +4,11 @@ Files that were put by hand below $IR_DATASETS_HOME are adopted by that library 
 verify counts. This module does not know which collections are registered.
 """
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from xpm_ce.data.ir_datasets_files import DOCUMENTS, QRELS, QUERIES, home, licence, standing
+from xpm_ce.data.need import Standing
 from xpm_ce.data.parts import DocumentRecord
 from xpm_ce.data.registered import IR_DATASETS
 from xpm_ce.data.source import SourceCollection, SourceDocuments, SourceQrels, SourceQueries
@@ -22,8 +22,7 @@ def load(identifier: str) -> Any:
 
     DataError for a hand-made version file: ir_datasets deletes the collection beside one that ends with a newline.
     """
-    home = Path(os.environ.get("IR_DATASETS_HOME") or Path.home() / ".ir_datasets")
-    folder = home
+    folder = home()
     for part in identifier.split("/"):
         folder = folder / part
         version = folder / VERSION_FILE
@@ -47,7 +46,7 @@ def load(identifier: str) -> Any:
 
 def obtain(identifier: str, kind: str) -> str:
     """How to obtain a part of a data set."""
-    return (
+    return licence(identifier, kind) or (
         f"Where there is a network, run `ir_datasets export {identifier} {kind} > /dev/null`; "
         "then set IR_DATASETS_HOME to the folder that it filled (~/.ir_datasets by default)."
     )
@@ -66,7 +65,14 @@ class IrDatasetsDocuments(SourceDocuments):
             yield DocumentRecord(document.doc_id, title or "", text)
 
     def remedy(self) -> str:
-        return obtain(self.id, "docs")
+        return obtain(self.id, DOCUMENTS)
+
+    def standing(self) -> Standing:
+        return standing(self.id, DOCUMENTS)
+
+    @property
+    def downloadable(self) -> bool:
+        return licence(self.id, DOCUMENTS) is None
 
 
 class IrDatasetsQueries(SourceQueries):
@@ -79,7 +85,10 @@ class IrDatasetsQueries(SourceQueries):
             yield query.query_id, query.default_text()
 
     def remedy(self) -> str:
-        return obtain(self.id, "queries")
+        return obtain(self.id, QUERIES)
+
+    def standing(self) -> Standing:
+        return standing(self.id, QUERIES)
 
 
 class IrDatasetsQrels(SourceQrels):
@@ -92,7 +101,10 @@ class IrDatasetsQrels(SourceQrels):
             yield judgement.query_id, judgement.doc_id, judgement.relevance
 
     def remedy(self) -> str:
-        return obtain(self.id, "qrels")
+        return obtain(self.id, QRELS)
+
+    def standing(self) -> Standing:
+        return standing(self.id, QRELS)
 
 
 class IrDatasets(SourceCollection):

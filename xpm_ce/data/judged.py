@@ -35,18 +35,20 @@ def check_judged(
     """Count the judgements of documents that the store does not hold; DataError for one under the policy "refuse"."""
     if policy not in POLICIES:
         raise ConfigurationError(f"unknown policy {policy!r}", remedy=f"Policies are {', '.join(POLICIES)}.")
-    unknown = relevant = 0
-    example = ""
-    for query_id, grades in qrels.items():
-        rows = store.known_rows(list(grades))
-        for document_id, row, grade in zip(grades, rows.tolist(), grades.values(), strict=True):
-            if row < 0:
-                example = example or f"document {document_id} of query {query_id}"
-                unknown += 1
-                relevant += grade > 0
+    documents = list(dict.fromkeys(document_id for grades in qrels.values() for document_id in grades))
+    strangers = {documents[place] for place in (store.known_rows(documents) < 0).nonzero()[0].tolist()}
+    found = [
+        (query_id, document_id, grade)
+        for query_id, grades in (qrels.items() if strangers else ())
+        for document_id, grade in grades.items()
+        if document_id in strangers
+    ]
+    unknown, relevant = len(found), sum(grade > 0 for _, _, grade in found)
     if unknown and policy == REFUSE:
+        query_id, document_id, _ = found[0]
         raise DataError(
-            f"{unknown} judged documents are not in the collection, the first is {example}",
+            f"{unknown} judged documents are not in the collection, the first is document {document_id} of query "
+            f"{query_id}",
             where=where,
             remedy='Use the judgements of this collection, or the policy "count".',
         )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from xpm_ce.data.need import Need, Standing, obstacle_of
 from xpm_ce.errors import ConfigurationError, DataError, UnknownKeyError
 from xpm_ce.identity import file_sha256
 
@@ -207,13 +208,31 @@ def located(name: str | None, path: Path | None, sha256: str | None) -> Path:
     return path
 
 
+def need_of(name: str | None, path: Path | None) -> Need | None:
+    """What is needed of those who published a file; None for a user's own."""
+    if name is None:
+        return None
+    row = PUBLISHED[name]
+    if path is not None:
+        found = Standing.HERE if path.is_file() else Standing.ABSENT
+        return Need(
+            name, "training file", f"md5 {row.md5[0]}", found, f"There is no file {path}. Check the path.", False
+        )
+    found = Standing.ABSENT
+    if row.datamaestro is not None:
+        from xpm_ce.data.datamaestro_source import folder_standing
+
+        found = folder_standing(row.datamaestro)
+    return Need(name, "training file", f"md5 {row.md5[0]}", found, _getting(row), row.datamaestro is not None)
+
+
 def obstacle(name: str | None, path: Path | None) -> str | None:
     """What keeps a file from being had here, and what to do about it; None where nothing is known to."""
     if path is not None:
         return None if path.is_file() else f"there is no file {path}. Check the path."
-    if name is None or PUBLISHED[name].datamaestro is not None:
-        return None
-    return f"nothing downloads {name} for you. {_getting(PUBLISHED[name])}"
+    if name is not None and PUBLISHED[name].datamaestro is None:
+        return f"nothing downloads {name} for you. {_getting(PUBLISHED[name])}"
+    return obstacle_of(need_of(name, path))
 
 
 def _getting(row: PublishedFile) -> str:

@@ -12,6 +12,9 @@ COUNTS = """
 msmarco-passage  8841823  train 808731 532761  train/judged 502939 532761  dev 101093 59273 \
      dev/judged 55578 59273  dev/small 6980 7437  trec-dl-2019/judged 43 9260 \
      trec-dl-2020/judged 54 11386  trec-dl-hard 50 4256
+msmarco-passage-v2  138364198  train 277144 284212  dev1 3903 4009  dev2 4281 4411 \
+     trec-dl-2021 477 10828  trec-dl-2021/judged 53 10828  trec-dl-2022 500 386416 \
+     trec-dl-2022/judged 76 386416  trec-dl-2023 700 22327  trec-dl-2023/judged 82 22327
 beir/arguana  8674  test=. 1406 1406
 beir/climate-fever  5416593  test=. 1535 4681
 beir/dbpedia-entity  4635922  dev 67 5673  test 400 43515
@@ -104,12 +107,26 @@ MS_MARCO_SPLITS = {
 }
 """Splits of MS MARCO passages in datamaestro, and their names in ir_datasets"""
 
+MS_MARCO_2_SPLITS = {
+    "train": "train",
+    "dev1": "dev1",
+    "dev2": "dev2",
+    "trec2021": "trec-dl-2021",
+    "trec2022": "trec-dl-2022",
+    "trec2023": "trec-dl-2023",
+}
+"""Splits of version 2 of MS MARCO passages in datamaestro, which has no splits of judged queries only"""
+
 
 def _in_datamaestro() -> dict[str, Registered]:
     rows = {}
-    passages, prefix = IR_DATASETS["msmarco-passage"], "com.microsoft.msmarco.passage"
-    splits = {name: passages.splits[other]._replace(id=f"{prefix}.{name}") for name, other in MS_MARCO_SPLITS.items()}
-    rows[prefix] = Registered(f"{prefix}.documents", passages.documents, splits)
+    for collection, prefix, documents, names in (
+        ("msmarco-passage", "com.microsoft.msmarco.passage", "documents", MS_MARCO_SPLITS),
+        ("msmarco-passage-v2", "com.microsoft.msmarco.passagev2", "passages", MS_MARCO_2_SPLITS),
+    ):
+        passages = IR_DATASETS[collection]
+        splits = {name: passages.splits[other]._replace(id=f"{prefix}.{name}") for name, other in names.items()}
+        rows[prefix] = Registered(f"{prefix}.{documents}", passages.documents, splits)
     for identifier, row in IR_DATASETS.items():
         source, _, name = identifier.partition("/")
         alone = any(split.id == identifier for split in row.splits.values())
@@ -119,6 +136,9 @@ def _in_datamaestro() -> dict[str, Registered]:
         elif source == "nano-beir":
             prefix = f"co.huggingface.nano-beir.{name}"
             documents = f"{prefix}.documents"
+        elif source == "lotte":
+            prefix = "edu.stanford.lotte." + name.replace("/", ".")
+            documents = f"{prefix}.search"  # a task gives the documents of its topic
         else:
             continue
         splits = {

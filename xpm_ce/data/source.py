@@ -11,6 +11,7 @@ from typing import ClassVar, Optional
 from experimaestro import Constant, Param, field
 
 from xpm_ce.data.collection import Collection, Submit
+from xpm_ce.data.need import Need, Standing, obstacle_of
 from xpm_ce.data.parts import DocumentRecord, Documents, Parts, Qrels, Queries, no_such_split
 from xpm_ce.data.registered import Registered
 from xpm_ce.errors import ConfigurationError, DataError, XpmCeError
@@ -39,6 +40,31 @@ class SourceDocuments(Documents):
     def remedy(self) -> str:
         """How to obtain the data."""
         raise NotImplementedError(f"{type(self).__name__}.remedy")
+
+    @property
+    def need(self) -> Need:
+        """What is needed of the other library."""
+        return Need(
+            self.id, "documents", f"{self.count:,} documents", self.standing(), self.remedy(), self.downloadable
+        )
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps them from being had here, and what to do about it; None where nothing is known to."""
+        return obstacle_of(self.need)
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether the library can download them."""
+        return True
+
+    def standing(self) -> Standing:
+        """Whether they are on this disk, told without the library."""
+        return Standing.UNKNOWN
+
+    def obtain(self) -> str:
+        """Read all of them, downloading what is missing; their number. DataError where that is not as declared."""
+        return f"{sum(1 for _ in self.records()):,} documents"
 
     def records(self) -> Iterator[DocumentRecord]:
         found = 0
@@ -74,6 +100,25 @@ class SourceQueries(Queries):
         """How to obtain the data."""
         raise NotImplementedError(f"{type(self).__name__}.remedy")
 
+    @property
+    def need(self) -> Need:
+        """What is needed of the other library."""
+        expected = f"{self.count:,} queries" if self.count is not None else "a number of queries that nobody gave"
+        return Need(self.id, "queries", expected, self.standing(), self.remedy())
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps them from being had here, and what to do about it; None where nothing is known to."""
+        return obstacle_of(self.need)
+
+    def standing(self) -> Standing:
+        """Whether they are on this disk, told without the library."""
+        return Standing.UNKNOWN
+
+    def obtain(self) -> str:
+        """Read all of them, downloading what is missing; their number. DataError where that is not as declared."""
+        return f"{len(self.read()):,} queries"
+
     def read(self) -> dict[str, str]:
         with reading(self.id, self.remedy()):
             rows = list(self.raw())
@@ -103,6 +148,26 @@ class SourceQrels(Qrels):
     def remedy(self) -> str:
         """How to obtain the data."""
         raise NotImplementedError(f"{type(self).__name__}.remedy")
+
+    @property
+    def need(self) -> Need:
+        """What is needed of the other library."""
+        expected = f"{self.count:,} judgements" if self.count is not None else "a number of judgements that nobody gave"
+        return Need(self.id, "judgements", expected, self.standing(), self.remedy())
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps them from being had here, and what to do about it; None where nothing is known to."""
+        return obstacle_of(self.need)
+
+    def standing(self) -> Standing:
+        """Whether they are on this disk, told without the library."""
+        return Standing.UNKNOWN
+
+    def obtain(self) -> str:
+        """Read all of them, downloading what is missing. DataError where their number is not as declared."""
+        self.read()
+        return f"{self.count:,} judgements" if self.count is not None else "judgements, of a number that nobody gave"
 
     def read(self) -> dict[str, dict[str, int]]:
         qrels: dict[str, dict[str, int]] = {}

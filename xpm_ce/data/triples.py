@@ -8,8 +8,9 @@ from typing import Optional
 
 from experimaestro import Constant, Meta, Param, PathGenerator, field
 
+from xpm_ce.data.need import Need
 from xpm_ce.data.parts import Queries
-from xpm_ce.data.published import IGNORED, TRIPLES, check_source, obstacle, published
+from xpm_ce.data.published import IGNORED, TRIPLES, check_source, located, need_of, obstacle, published
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.data.supervision import LABELS, TEACHER_ORDER, TEACHER_SCORES
 from xpm_ce.data.training_set import TRIPLES as HOLDS_TRIPLES
@@ -62,6 +63,15 @@ class TripleTrainingSet(Job):
     def obstacle(self) -> str | None:
         """What keeps the file from being had here, and what to do about it; None where nothing is known to."""
         return obstacle(self.published, self.path)
+
+    @property
+    def need(self) -> Need | None:
+        """What is needed of those who published the file; None for a user's own."""
+        return need_of(self.published, self.path)
+
+    def obtain(self) -> str:
+        """Have the file, downloaded if need be, and compare its content; where it is. DataError where it is another."""
+        return str(located(self.published, self.path, self.sha256))
 
     @property
     def layout(self) -> list[str]:

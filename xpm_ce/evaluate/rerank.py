@@ -9,13 +9,17 @@ from xpm_ce.data.parts import Queries
 from xpm_ce.data.runs import Run
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError
-from xpm_ce.jobs import Job
+from xpm_ce.jobs import ResumableJob
 from xpm_ce.scorers.models import Model
 from xpm_ce.tokens.store import TokenStore
 
 
-class Rerank(Job):
-    """Re-rank the first `depth` documents of each query: the set of documents stays, their order changes."""
+class Rerank(ResumableJob):
+    """Re-rank the first `depth` documents of each query: the set of documents stays, their order changes.
+
+    Scores are kept shard by shard, so that a killed job goes on from the shards that it has finished, with equal
+    results.
+    """
 
     __xpmid__ = "xpm_ce.evaluate.rerank"
     version: Constant[int] = 1
@@ -50,14 +54,21 @@ class Rerank(Job):
     finished: Meta[Optional[Path]] = field(default=None)
     """Folder of a finished job of the same model and first stage at another depth: its scores are taken over"""
 
+    protocol: Meta[str] = field(default="")
+    """Label of the evaluation set, for the run's sidecar"""
+
+    goal: Meta[str] = field(default="")
+    """What the run is made for, in words, for its sidecar"""
+
     ranking: Meta[Path] = field(default_factory=PathGenerator("run.gz"))
-    """The re-ranked run (TREC format, strictly decreasing scores)"""
+    """The re-ranked run (TREC format, strictly decreasing scores); run.ir-metadata.yaml beside it says what made it"""
 
     scores: Meta[Path] = field(default_factory=PathGenerator("scores.npy"))
     """The scores as computed, float32, in the order of the first stage's run, at most `depth` a query"""
 
     counts: Meta[Path] = field(default_factory=PathGenerator("counts.json"))
-    """Depth, pairs scored now and taken over, queries, truncations, ties, seconds"""
+    """Depth, pairs scored (of them by executions before an interruption) and taken over, queries, truncations, ties,
+    seconds"""
 
     def __validate__(self) -> None:
         if self.depth < 1:

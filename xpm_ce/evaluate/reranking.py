@@ -1,20 +1,26 @@
 """The computation of `Rerank`: score the candidates, order them, write the run.
 
-Scores are kept in the first stage's order beside the run, so that another depth cuts or extends them; ties are broken
-by the first stage's rank. This module does not know what kind of model scores.
+Shards of queries are scored one after the other and kept, so that a killed job goes on with the next. Scores are kept
+in the first stage's order beside the run, so that another depth cuts or extends them; ties are broken by the first
+stage's rank. This module does not know what kind of model scores.
 """
 
+import logging
+import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from xpm_ce import atomic
+from xpm_ce.data.run_metadata import write_metadata
 from xpm_ce.data.runs import Ranking, Rankings, cut, write_run
 from xpm_ce.errors import DataError
-from xpm_ce.identity import short
+from xpm_ce.identity import short, source_fingerprint
 from xpm_ce.progress import Progress
 from xpm_ce.tokens.sequences import Ragged
 from xpm_ce.workspace import read_json
@@ -23,7 +29,12 @@ if TYPE_CHECKING:
     from xpm_ce.evaluate.rerank import Rerank
 
 PAIRS_PER_SHARD = 8192
-"""Pairs whose tokens are in memory at once; a shard holds whole queries and at least one"""
+"""Pairs whose tokens are in memory at once and whose scores are kept together; a shard holds whole queries, at least
+one"""
+SHARDS = "shards"
+"""Folder of the finished shards of a job that has not ended"""
+
+logger = logging.getLogger(__name__)
 
 
 class Candidates:
@@ -80,14 +91,96 @@ class Candidates:
         return ordered
 
 
-def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) -> None:
-    """Score what is missing, write `scores.npy`, `run.gz` and `counts.json`.
+class ShardCounts(NamedTuple):
+    """What scoring a shard took and met; of several shards, their sums."""
 
-    DataError for a query without text and for a score that is not finite (naming the query).
+    pairs: int = 0
+    pairs_truncated: int = 0
+    queries_truncated: int = 0
+    seconds: float = 0.0
+
+    def plus(self, other: "ShardCounts") -> "ShardCounts":
+        """Both together."""
+        return ShardCounts(
+            self.pairs + other.pairs, self.pairs_truncated + other.pairs_truncated,
+            self.queries_truncated + other.queries_truncated, self.seconds + other.seconds,
+        )  # fmt: skip
+
+
+class Shards:
+    """The scores of finished shards, a file each, until the whole is written: what an interrupted job goes on from.
+
+    They stand in a folder of the source that scored them: scores of another state of the code are not gone on from.
+    """
+
+    def __init__(self, folder: Path, *, source: str):
+        self.parent, self.folder = folder, folder / short(source)
+
+    def keep(self, positions: np.ndarray, scores: np.ndarray, counts: ShardCounts) -> None:
+        """Write a shard; `positions` int64 and `scores` float32 are `[pairs]`."""
+        with atomic.writing(self.folder / f"{positions[0]:012d}.npz", "wb") as stream:
+            np.savez(stream, positions=positions, scores=scores, counts=np.array(counts, np.float64))
+
+    def restore(self, scores: np.ndarray) -> ShardCounts:
+        """Copy the finished shards into `scores` (float32, NaN where there is none yet); what they took.
+
+        A file that cannot be read, or is not of these candidates, is passed over: its pairs are scored again.
+        """
+        total = ShardCounts()
+        for path in sorted(self.folder.glob("*.npz")):
+            try:
+                with np.load(path) as shard:
+                    positions, found, counts = shard["positions"], shard["scores"], shard["counts"]
+                fits = len(positions) == len(found) == counts[0] and np.isfinite(found).all() and len(counts) == 4
+                fits = fits and positions.min() >= 0 and positions.max() < len(scores)
+            except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile, zlib.error):
+                fits = False
+            if not fits:
+                logger.warning("%s is damaged: its pairs are scored again", path)
+                path.unlink()
+                continue
+            scores[positions] = found
+            pairs, pairs_truncated, queries_truncated = counts[:3].astype(int).tolist()
+            total = total.plus(ShardCounts(pairs, pairs_truncated, queries_truncated, float(counts[3])))
+        return total
+
+    def remove(self) -> None:
+        """Delete them, once the whole has been written."""
+        shutil.rmtree(self.parent, ignore_errors=True)
+
+
+def check_complete(ordered: Rankings, first_stage: Rankings) -> None:
+    """DataError where the re-ranked documents of a query are not the first stage's, each once, or have no score."""
+    if list(ordered) != list(first_stage):
+        raise DataError("the re-ranked queries are not those of the first stage", remedy=_REPORT)
+    for query_id, ranking in ordered.items():
+        candidates = first_stage[query_id].documents
+        if len(ranking.documents) != len(candidates) or set(ranking.documents) != set(candidates):
+            raise DataError(
+                f"{len(ranking.documents)} re-ranked documents of query {query_id} are not the {len(candidates)} "
+                "of the first stage",
+                remedy=_REPORT,
+            )
+        if not np.isfinite(ranking.scores).all():
+            raise DataError(f"a document of query {query_id} has no score", remedy=_REPORT)
+
+
+_REPORT = "This is a defect of xpm-ce: delete the job's folder, run again, and report it."
+
+
+def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) -> None:
+    """Score what is missing; write `scores.npy`, `run.gz` with its sidecar, and `counts.json`.
+
+    DataError for a query without text, for a score that is not finite (naming the query), and where the documents of
+    a query are not the first stage's.
     """
     started = time.time()
-    candidates = Candidates(cut(task.run.read(), task.depth))
-    taken_over = candidates.take_over(task.finished) if task.finished else 0
+    first_stage = cut(task.run.read(), task.depth)
+    candidates = Candidates(first_stage)
+    if task.finished:
+        candidates.take_over(task.finished)
+    shards = Shards(task.ranking.with_name(SHARDS), source=source_fingerprint(type(task).__module__))
+    resumed = shards.restore(candidates.scores)
     texts, store = task.queries.read(), task.store.open()
     unknown = [query_id for query_id in candidates.query_ids if query_id not in texts]
     if unknown:
@@ -96,9 +189,12 @@ def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) ->
             where=str(task.run.path),
             remedy="Give the run of the same split of the same collection.",
         )
-    scored, truncation = 0, {"pairs_truncated": 0, "queries_truncated": 0}
-    total, tokens, model = int(np.isnan(candidates.scores).sum()), task.tokens.open(), None
+    if resumed.pairs:
+        logger.info("going on after %d pairs that were scored before an interruption", resumed.pairs)
+    total, tokens, model = int(np.isnan(candidates.scores).sum()) + resumed.pairs, task.tokens.open(), None
+    done = resumed
     for query_ids, documents, positions in candidates.missing():
+        began = time.time()
         model = model or task.model.open(device=task.device, precision=task.precision)
         queries, places = np.unique(query_ids, return_inverse=True)
         encoder = model.scorer.encoder
@@ -112,18 +208,29 @@ def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) ->
                 remedy="The model diverged: lower its learning rate, or look at its curve.csv.",
             )
         candidates.scores[positions] = scores
-        scored += len(documents)
-        progress(scored / total, f"{scored} of {total} pairs")
-        for name in truncation:
-            truncation[name] += getattr(model.last_counts, name)
+        read = model.last_counts
+        counts = ShardCounts(len(documents), read.pairs_truncated, read.queries_truncated, time.time() - began)
+        shards.keep(positions, scores, counts)
+        done = done.plus(counts)
+        progress(done.pairs / total, f"{done.pairs} of {total} pairs")
+    ordered = candidates.ordered()
+    check_complete(ordered, first_stage)
     with atomic.writing(task.scores, "wb") as stream:
         np.save(stream, candidates.scores)
-    ties = write_run(task.ranking, candidates.ordered(), tag=f"xpm-ce-{short(task.listing.parent.name)}")
+    tag = f"xpm-ce-{short(task.listing.parent.name)}"
+    ties = write_run(task.ranking, ordered, tag=tag)
+    write_metadata(
+        task.ranking, tag=tag, module=type(task).__module__, score_ties="rank of the first stage", goal=task.goal,
+        test_collection=task.protocol,
+    )  # fmt: skip
     atomic.write_json(
         task.counts,
         {
-            "schema": 1, "depth": task.depth, "queries": len(candidates.query_ids), "pairs_scored": scored,
-            "pairs_taken_over": taken_over, "ties": ties, **truncation, "seconds": time.time() - started,
+            "schema": 1, "depth": task.depth, "queries": len(candidates.query_ids), "pairs_scored": done.pairs,
+            "pairs_resumed": resumed.pairs, "pairs_taken_over": len(candidates.scores) - done.pairs, "ties": ties,
+            "pairs_truncated": done.pairs_truncated, "queries_truncated": done.queries_truncated,
+            "seconds": resumed.seconds + time.time() - started,
             "candidates": np.diff(candidates.offsets).tolist(),
         },
     )  # fmt: skip
+    shards.remove()

@@ -1,4 +1,4 @@
-"""The computation of `Retrieve`: search past the depth until the score drops, order, cut.
+"""The computation of `Retrieve`: search past the depth until the score drops, order, cut; BM25 is one search.
 
 This module does not know how the index was built.
 """
@@ -12,13 +12,17 @@ import impact_index
 import numpy as np
 
 from xpm_ce import atomic
+from xpm_ce.data.run_metadata import write_metadata
 from xpm_ce.data.runs import Ranking, Rankings, write_run
 
 if TYPE_CHECKING:
     from xpm_ce.data.stored_documents import StoredDocuments
     from xpm_ce.firststage.retrieve import Retrieve
+    from xpm_ce.firststage.splade import SpladeRetrieve
 
 SCHEMA = 1
+TAG = "bm25"
+"""Last column of the run"""
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +77,13 @@ def best(search: Search, text: str, *, depth: int, documents: "StoredDocuments",
 
 
 def retrieve(task: "Retrieve") -> None:
-    """Write `run.gz` and `counts.json`."""
+    """Write `run.gz` with its sidecar, and `counts.json`."""
+    write_rankings(task, task.queries.read(), bm25(task.index.path, k1=task.k1, b=task.b), tag=TAG)
+
+
+def write_rankings(task: "Retrieve | SpladeRetrieve", queries: dict[str, str], search: Search, *, tag: str) -> None:
+    """Write `run.gz` with its sidecar, and `counts.json`, of a search of every query."""
     documents = task.index.store.open()
-    search = bm25(task.index.path, k1=task.k1, b=task.b)
-    queries = task.queries.read()
     rankings: Rankings = {}
     tied = 0
     for query_id, text in queries.items():
@@ -85,7 +92,8 @@ def retrieve(task: "Retrieve") -> None:
         tied += retrieved.tied_at_cut
         if retrieved.ranking.documents:
             rankings[query_id] = retrieved.ranking
-    ties = write_run(task.ranking, rankings, tag="bm25")
+    ties = write_run(task.ranking, rankings, tag=tag)
+    write_metadata(task.ranking, tag=tag, module=type(task).__module__, score_ties="document id, ascending")
     lengths = [len(ranking.documents) for ranking in rankings.values()]
     counts = {
         "schema": SCHEMA,

@@ -10,21 +10,24 @@ from xpm_ce.data.overlap import overlap
 from xpm_ce.errors import UnknownKeyError, XpmCeError
 from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
+from xpm_ce.graph.needs import absent, needs_of_plan
 from xpm_ce.graph.plan import Plan, Result, source_warnings
 from xpm_ce.graph.planner import Planner
+from xpm_ce.graph.prepared import PreparedSet
+from xpm_ce.graph.protocol_sets import protocol_sets
 from xpm_ce.graph.sections import Evaluation, RunFile
 from xpm_ce.graph.siblings import take_over_finished_work
 from xpm_ce.graph.stages import START_FROM, paths_before, stage_before
 from xpm_ce.graph.study import DATA_SECTIONS, Study
-from xpm_ce.graph.wiring import PreparedSet, Wiring
+from xpm_ce.graph.wiring import Wiring
 from xpm_ce.measures import names
+from xpm_ce.network import declared_offline
+from xpm_ce.protocols.registry import averages
 from xpm_ce.scorers.models import InitialModel
 from xpm_ce.scorers.started import StartedScorer
 from xpm_ce.settings import Document, typed
 from xpm_ce.workspace import FIRST_STAGE, MODEL, RUN, TRAINED, UNTRAINED, Workspace
 
-BM25 = "BM25"
-"""Name of the first stage in tables"""
 STAGE = "stage"
 """Coordinate of a learner that another one starts from"""
 
@@ -33,17 +36,21 @@ def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...]
     """The plan of a study in a workspace; ConfigurationError where something cannot be built."""
     planner = Planner(workspace, capabilities=capabilities)
     builder = Builder(study, planner)
-    results = builder.build()
+    with declared_offline(study.offline):
+        results = builder.build()
     take_over_finished_work(planner)
     planner.hashes.save()
     return Plan(
         experiment=study.id,
         title=study.title,
         files=[str(file) for file in study.document.files],
+        overrides=list(study.document.overrides),
+        document=study.document.plain(),
         jobs=list(planner.jobs.values()),
         results=results,
         table=builder.layout(),
         counts_of_queries=builder.counted,
+        not_on_disk=absent(needs_of_plan(planner.jobs.values())),
         warnings=source_warnings(planner),
         extensions=builder.wiring.extensions,
     )
@@ -56,9 +63,7 @@ class Builder:
         self.study, self.submit, self.wiring = study, submit, Wiring(study, submit)
         self.counted: dict[str, Any] = {}
         self._results: dict[tuple[str, ...], Result] = {}
-        self._measures: list[str] = []
-        self._depths: set[int] = set()
-        self._protocols: list[str] = []
+        self.shown: dict[str, PreparedSet] = {}
 
     def build(self) -> list[Result]:
         """Every job of the study, inputs first; gives the results in the table's order."""
@@ -87,17 +92,18 @@ class Builder:
         """The evaluation sets, with what is measured on them whatever is trained: first stages, models, runs."""
         node = document.require("evaluation")
         evaluation = self.wiring.typed(Evaluation, node)
-        nodes = list(document.require("evaluation.sets"))
+        own = list(node.get("sets") or ())
         sets = [
-            self.wiring.evaluation_set(document, entry, below)
-            for entry, below in zip(evaluation.sets, nodes, strict=True)
+            self.wiring.evaluation_set(
+                document, entry, below, depths=sorted(set(evaluation.depths)), measures=evaluation.measures
+            )
+            for entry, below in zip(evaluation.sets or (), own, strict=True)
         ]
-        self._protocols += [prepared.label for prepared in sets if prepared.label not in self._protocols]
-        self._measures = self._measures or [str(names.parse(name)) for name in evaluation.measures]
-        self._depths.update(evaluation.depths)
+        sets += protocol_sets(self.wiring, document, evaluation)
         for prepared in sets:
+            self.shown.setdefault(prepared.label, prepared)
             self.measured(
-                prepared.run, FIRST_STAGE, {**coordinates, FIRST_STAGE: BM25}, prepared, evaluation, bounds=True
+                prepared.run, FIRST_STAGE, {**coordinates, FIRST_STAGE: prepared.first_stage}, prepared, bounds=True
             )
         for model_node in self.study.section("models"):
             folder = self.wiring.model(model_node)
@@ -111,7 +117,7 @@ class Builder:
                 raise UnknownKeyError(entry.set, labels, where=where, kind="evaluation set")
             prepared = sets[labels.index(entry.set)] if entry.set is not None else sets[0]
             run = self.wiring.external_run(entry.path)
-            self.measured(run, RUN, {**coordinates, RUN: entry.name}, prepared, evaluation)
+            self.measured(run, RUN, {**coordinates, RUN: entry.name}, prepared)
         return evaluation, sets
 
     def learner(self, document: Document, coordinates: dict[str, str]) -> tuple[Any, Any]:
@@ -157,24 +163,31 @@ class Builder:
         self, model: Any, reader: Any, system: str, coordinates: dict[str, str], sets: list[PreparedSet],
         evaluation: Evaluation,
     ) -> None:  # fmt: skip
-        """Re-rank every set with a model at the largest depth, and measure at all; `reader` has its tokenizer."""
+        """Re-rank every set with a model at the largest depth, and measure at all; `reader` has its tokenizer.
+
+        Sets that differ in depth only, as protocols do, are one re-ranking.
+        """
+        deepest: dict[str, int] = {}
+        for prepared in sets:
+            deepest[_identity(prepared.run)] = max(deepest.get(_identity(prepared.run), 0), *prepared.depths)
         for prepared in sets:
             rerank = Rerank.C(
                 model=model, run=prepared.run, queries=prepared.queries, store=prepared.store,
-                tokens=self.wiring.tokens(prepared.store, reader), depth=max(evaluation.depths),
+                tokens=self.wiring.tokens(prepared.store, reader), depth=deepest[_identity(prepared.run)],
                 precision=evaluation.precision, device=evaluation.device, tokens_per_batch=evaluation.tokens_per_batch,
+                protocol=prepared.label, goal=self.study.title,
             )  # fmt: skip
             run = self.submit(rerank, kind="rerank", coordinates=_where(coordinates, prepared, system))
-            self.measured(run, system, coordinates, prepared, evaluation, first_stage=prepared.run)
+            self.measured(run, system, coordinates, prepared, first_stage=prepared.run)
 
     def measured(
-        self, run: Any, system: str, coordinates: dict[str, str], prepared: PreparedSet, evaluation: Evaluation, *,
-        first_stage: Any = None, bounds: bool = False,
+        self, run: Any, system: str, coordinates: dict[str, str], prepared: PreparedSet, *, first_stage: Any = None,
+        bounds: bool = False,
     ) -> None:  # fmt: skip
         """Measure one run on one set, and remember where its result stands."""
         measure = Measure.C(
             run=run, first_stage=first_stage, qrels=prepared.qrels, store=prepared.store,
-            depths=sorted(set(evaluation.depths)), measures=names.sorted_unique(evaluation.measures),
+            depths=list(prepared.depths), measures=names.sorted_unique(prepared.measures),
             ignore_identical_ids=prepared.ignore_identical_ids, bounds=bounds, protocol=prepared.label,
         )  # fmt: skip
         output = self.submit(measure, kind="measure", coordinates=_where(coordinates, prepared, system))
@@ -183,10 +196,17 @@ class Builder:
 
     def layout(self) -> dict[str, Any]:
         """How tables are laid out, with what there is to show."""
+        sets, registered = self.shown, [each.protocol for each in self.shown.values() if each.protocol is not None]
+        measures = {label: [str(names.parse(name)) for name in each.measures] for label, each in sets.items()}
         return {
-            **self.study.layout(), "protocols": self._protocols, "measures": self._measures,
-            "depths": sorted(self._depths), "averages": self.study.averages(self._protocols),
-        }  # fmt: skip
+            **self.study.layout(),
+            "protocols": list(sets),
+            "measures": list(dict.fromkeys(name for own in measures.values() for name in own)),
+            "depths": sorted({depth for each in sets.values() for depth in each.depths}),
+            "main": {label: {"measure": measures[label][0], "depth": max(each.depths)} for label, each in sets.items()},
+            "abbreviations": {protocol.id: protocol.judged.abbreviation for protocol in registered},
+            "averages": {**averages(registered), **self.study.averages(list(sets))},
+        }
 
 
 def _where(coordinates: dict[str, str], prepared: PreparedSet, system: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import datetime
 from typing import Any
 
 from xpm_ce import atomic
+from xpm_ce.data.need import Need
 from xpm_ce.extensions import Extension
 from xpm_ce.graph.planner import PlannedJob, Planner, State
 from xpm_ce.workspace import Workspace
@@ -43,6 +44,12 @@ class Plan:
     counts_of_queries: dict[str, Any] = dataclasses.field(default_factory=dict)
     """What planning counted in the data, such as training queries that are also test queries"""
     warnings: list[str] = dataclasses.field(default_factory=list)
+    not_on_disk: list[Need] = dataclasses.field(default_factory=list)
+    """What the jobs read that is not on this disk: data sets, published files, weights"""
+    overrides: list[str] = dataclasses.field(default_factory=list)
+    """What was set over the files with `-c`"""
+    document: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The configuration with all that was imported and set, its grid included"""
     extensions: tuple[Extension, ...] = ()
     """The user's own files, to be copied into the workspace before a job is submitted"""
 
@@ -68,9 +75,21 @@ class Plan:
             "title": self.title,
             "planned": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "files": self.files,
+            "overrides": self.overrides,
+            "document": self.document,
             "counts": self.counts,
             "counts_by_kind": self.counts_by_kind,
             "data": self.counts_of_queries,
+            "not_on_disk": [
+                {
+                    "name": need.name,
+                    "kind": need.kind,
+                    "expected": need.expected,
+                    "remedy": need.remedy,
+                    "downloadable": need.downloadable,
+                }
+                for need in self.not_on_disk
+            ],
             "warnings": self.warnings,
             "table": self.table,
             "results": [dataclasses.asdict(result) for result in self.results],

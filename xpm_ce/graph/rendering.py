@@ -6,6 +6,9 @@ from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.planner import State, Why
 from xpm_ce.identity import short
 
+NAMES = 6
+"""Names of missing data sets that a plan shows"""
+
 
 def coordinates_text(coordinates: dict[str, str]) -> str:
     return " ".join(f"{axis}={value}" for axis, value in coordinates.items())
@@ -31,6 +34,7 @@ def rendered_plan(plan: Plan, *, jobs: bool = False) -> str:
     blocked = [job.reason for job in plan.jobs if job.state is State.BLOCKED]
     causes = collections.Counter(str(reason) for reason in blocked if reason.why is not Why.UPSTREAM_BLOCKED)
     lines += [f"Blocked: {cause} ({count} jobs, and those that need them)" for cause, count in causes.items()]
+    lines += _not_on_disk(plan)
     lines += [f"Warning: {warning}" for warning in plan.warnings]
     if jobs:
         lines += [
@@ -39,3 +43,15 @@ def rendered_plan(plan: Plan, *, jobs: bool = False) -> str:
             for job in plan.jobs
         ]
     return "\n".join(lines)
+
+
+def _not_on_disk(plan: Plan) -> list[str]:
+    """What is not on this disk, by name, and what to do about it; nothing where all is."""
+    names = list(dict.fromkeys(need.name for need in plan.not_on_disk))
+    if not names:
+        return []
+    shown = ", ".join(names[:NAMES]) + (f", and {len(names) - NAMES} more" if len(names) > NAMES else "")
+    return [
+        f"Not on this disk: {len(names)} data sets, training files or weights ({shown}). Before jobs without a "
+        "network: `xpm-ce data prepare FILE`."
+    ]

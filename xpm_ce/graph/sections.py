@@ -12,7 +12,7 @@ from experimaestro import Config, Constant, Meta, Param, field
 
 from xpm_ce.data.collection import Collection
 from xpm_ce.data.table import COLLECTIONS
-from xpm_ce.errors import ConfigurationError
+from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.losses.table import LOSSES
 from xpm_ce.measures import names
 from xpm_ce.scorers.backbones import Backbone
@@ -23,6 +23,11 @@ EXPERIMAESTRO_KEYS = (
     "pre_experiment", "add_timestamp", "dirty_git",
 )  # fmt: skip
 """Keys that experimaestro itself reads"""
+
+
+IR_DATASETS, DATAMAESTRO = "ir_datasets", "datamaestro"
+LIBRARIES = (IR_DATASETS, DATAMAESTRO)
+"""Libraries of data that the sets of protocols can be read from"""
 
 
 class EvaluationSet(Config):
@@ -54,14 +59,24 @@ class Evaluation(Config):
     __xpmid__ = "xpm_ce.graph.evaluation"
     version: Constant[int] = 1
 
-    sets: Param[list[EvaluationSet]]
-    """Sets of queries; a table each"""
+    protocols: Param[Optional[list[str]]] = field(default=None)
+    """Names of protocols (docs/protocols.md), or of groups of them: dl19@bm25-1000, beir13@bm25-100. Each says its own
+    collection, first stage, depth and measures"""
 
-    depths: Param[list[int]]
-    """Documents per query that are re-ranked; the largest is scored, the others are cut from it"""
+    library: Param[str] = field(default=IR_DATASETS)
+    """Library that the sets of protocols are read from: ir_datasets or datamaestro"""
 
-    measures: Param[list[str]]
-    """Measures in the spelling of ir-measures; the first is the one of the summary table"""
+    splade_backbone: Param[Optional[Backbone]] = field(default=None)
+    """Where protocols with SPLADE find its weights, as in learner.scorer.backbone: a hub commit or a local folder"""
+
+    sets: Param[Optional[list[EvaluationSet]]] = field(default=None)
+    """Sets of queries of your own, or with other settings than a protocol's; a table each"""
+
+    depths: Param[Optional[list[int]]] = field(default=None)
+    """Documents per query of `sets` that are re-ranked; the largest is scored, the others are cut from it"""
+
+    measures: Param[Optional[list[str]]] = field(default=None)
+    """Measures of `sets` in the spelling of ir-measures; the first is the one of the summary table"""
 
     untrained: Param[bool] = field(default=True)
     """Measure every scorer of the grid before training, too"""
@@ -76,13 +91,22 @@ class Evaluation(Config):
     """Tokens of a batch when re-ranking; bounds the memory"""
 
     def __validate__(self) -> None:
+        if self.sets is None and not self.protocols:
+            raise ConfigurationError("nothing is measured", remedy="Give sets, or protocols, or both.")
         for name in ("sets", "depths", "measures"):
-            if not getattr(self, name):
+            if self.sets is not None and not getattr(self, name):
                 raise ConfigurationError(f"{name} is empty", remedy="Give at least one.")
-        for name in self.measures:
+            if self.sets is None and getattr(self, name) is not None:
+                raise ConfigurationError(
+                    f"{name} is given, but there are no sets",
+                    remedy="Remove it: every protocol says its own. Or describe sets.",
+                )
+        for name in self.measures or ():
             names.parse(name)
-        if min(self.depths) < 1:
+        if self.depths and min(self.depths) < 1:
             raise ConfigurationError("depths must be at least 1")
+        if self.library not in LIBRARIES:
+            raise UnknownKeyError(self.library, LIBRARIES, where="", kind="library of data")
 
 
 class ModelFolder(Config):

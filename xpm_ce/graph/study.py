@@ -19,10 +19,12 @@ from xpm_ce.settings.typed import typed
 
 SECTIONS = ("collection", "first_stage", "training_set", "validation", "learner", "evaluation")
 """Sections that the grid can vary"""
-OTHER_SECTIONS = ("store", "extensions", "grid", "exceptions", "models", "runs", "table")
+OTHER_SECTIONS = ("offline", "store", "extensions", "grid", "exceptions", "models", "runs", "table")
 DATA_SECTIONS = ("collection", "store", "first_stage", "validation")
 """Sections that say what is retrieved from what"""
 REQUIRED_SECTIONS = ("collection", "first_stage", "evaluation")
+OF_PROTOCOLS = ("collection", "first_stage")
+"""Sections that protocols bring themselves"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,11 @@ class Study:
                 where=identifier.where,
             )
         axes = read_axes(document.get("grid"), sections=SECTIONS)
+        named = document.get("evaluation.protocols")
+        by_protocol = named is not None and named.value is not None
         for section in REQUIRED_SECTIONS:
+            if by_protocol and section in OF_PROTOCOLS:
+                continue
             if document.get(section) is None and not any(axis.touches((section,)) for axis in axes):
                 raise ConfigurationError(f"{section} is missing", where=document.root.where)
         if document.get("learner") is not None and document.get("training_set") is None:
@@ -71,6 +77,12 @@ class Study:
     def title(self) -> str:
         title = self.document.get("title")
         return title.text if title is not None else self.id
+
+    @property
+    def offline(self) -> str | None:
+        """Where the study says that there is no network; None where it does not."""
+        node = self.document.get("offline")
+        return node.where if node is not None and typed(bool, node) else None
 
     def flag(self, key: str, *, default: bool) -> bool:
         """A true or false at the root."""

@@ -3,9 +3,8 @@
 Equal sections are prepared once. This module does not know the grid, nor what is measured.
 """
 
-import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,15 @@ from xpm_ce.data.store import DocumentStore, StoreDocuments
 from xpm_ce.data.triples import TripleTrainingSet
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.evaluate.rerank import Rerank
-from xpm_ce.firststage.bm25_index import Bm25Index
-from xpm_ce.firststage.retrieve import Retrieve
-from xpm_ce.graph.sections import TABLES, EvaluationSet, ModelFolder, ValidationSplit
+from xpm_ce.graph.first_stages import retrieval, title
+from xpm_ce.graph.prepared import PreparedSet
+from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_set
+from xpm_ce.graph.sections import TABLES, Evaluation, EvaluationSet, ModelFolder, ValidationSplit
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.teachers import Untaught, cross_fitted, sections_of_teachers
 from xpm_ce.learn.learner import Learner, kept
 from xpm_ce.learn.validation import Validation, ValidationSet
+from xpm_ce.protocols.registry import Protocol
 from xpm_ce.scorers.backbones import LocalBackbone
 from xpm_ce.scorers.models import Checkpoint, PretrainedModel
 from xpm_ce.scorers.scorer import Scorer
@@ -44,18 +45,6 @@ WIRED_IN_TRAINING_SETS = frozenset({"store", "queries", "qrels", "run", "first_s
 KEYS_OF_TEACHERS = ("path", "model", "depth", "cross_fitted")
 TEACHER_DEPTH = 100
 """Documents per training query that a teacher re-ranks, unless it says otherwise"""
-
-
-@dataclasses.dataclass(frozen=True)
-class PreparedSet:
-    """An evaluation set with its first-stage run, ready to be re-ranked and measured."""
-
-    label: str
-    store: DocumentStore
-    queries: Any
-    qrels: Any
-    run: Run
-    ignore_identical_ids: bool
 
 
 class Wiring:
@@ -106,7 +95,10 @@ class Wiring:
             self._tokens[id(store), id(reader)] = ((store, reader), tokens)  # both stay alive, and with them their ids
         return self._tokens[id(store), id(reader)][1]
 
-    def evaluation_set(self, document: Document, entry: EvaluationSet, node: Node) -> PreparedSet:
+    def evaluation_set(
+        self, document: Document, entry: EvaluationSet, node: Node, *, depths: Sequence[int] = (),
+        measures: Sequence[str] = (),
+    ) -> PreparedSet:  # fmt: skip
         """The texts, judgements and first-stage run of the evaluation set that `node` describes."""
         collection = node.get("collection") or document.require("collection")
         parts, store = self.collection(document, collection)
@@ -114,7 +106,10 @@ class Wiring:
         run = self.first_stage(
             document, collection, queries, entry.split, ignore_identical_ids=entry.ignore_identical_ids
         )
-        return PreparedSet(entry.label, store, queries, qrels, run, entry.ignore_identical_ids)
+        return PreparedSet(
+            entry.label, store, queries, qrels, run, entry.ignore_identical_ids, depths=tuple(depths),
+            measures=tuple(measures), first_stage=title(document.require("first_stage")),
+        )  # fmt: skip
 
     def split(self, document: Document, parts: Parts, split: str) -> tuple[Any, Any]:
         """Queries and judgements of a split; `train` and `validation` share the training queries where asked."""
@@ -133,23 +128,18 @@ class Wiring:
         )
 
     def first_stage(
-        self, document: Document, collection: Node, queries: Any, split: str, *, ignore_identical_ids: bool = False
-    ) -> Run:
-        """The first-stage run of one split, at the full depth of the first stage."""
-        node = document.require("first_stage")
-        kind = node.get("type")
-        if kind is None or kind.text != "bm25":
-            raise UnknownKeyError(_text(kind), ["bm25"], where=(kind or node).where, kind="first stage")
+        self, document: Document, collection: Node, queries: Any, split: str, *, node: Node | None = None,
+        ignore_identical_ids: bool = False,
+    ) -> Run:  # fmt: skip
+        """The first-stage run of one split, at the full depth of the first stage that `node` describes.
+
+        That is the study's own by default.
+        """
         _, store = self.collection(document, collection)
-        index = self.once(
-            "index",
-            [collection, document.get("store")],
-            lambda: self.submit(Bm25Index.C(store=store), kind="index", coordinates={}),
-        )
-        wired = {"index": index, "queries": queries, "ignore_identical_ids": ignore_identical_ids}
-        return self.submit(
-            self.typed(Retrieve, node.without("type"), wired), kind="retrieve", coordinates={"set": split}
-        )
+        described = node or document.require("first_stage")
+        wired = {"queries": queries, "ignore_identical_ids": ignore_identical_ids}
+        task = retrieval(self, described, store, [collection, document.get("store")], wired)
+        return self.submit(task, kind="retrieve", coordinates={"set": split})
 
     # -- training -------------------------------------------------------------------------------------------
 
@@ -280,25 +270,52 @@ class Wiring:
         """What a learner is validated on, made once for all that read alike; None where it is not."""
         if node is None or node.value is None:
             return None
-        sets = node.get("sets")
-        if sets is None:
+        own, chosen = node.get("sets"), chosen_protocols(node.get("protocols"))
+        if own is None and not chosen:
             raise ConfigurationError(
-                f"{node.path}.sets is missing", where=node.where, remedy="For example: sets: [{split: validation}]"
+                f"{node.path}.sets is missing",
+                where=node.where,
+                remedy="For example: sets: [{split: validation}], or protocols: [nanobeir@bm25-100]",
             )
         found = self.once(
             f"validation sets {scorer.__xpm__.identifier.all.hex()}",
-            [sets, *(document.get(section) for section in DATA_SECTIONS)],
+            [
+                own,
+                node.get("protocols"),
+                document.get("evaluation"),
+                *(document.get(section) for section in DATA_SECTIONS),
+            ],
             lambda: [
-                self.validation_set(document, entry, below, scorer)
-                for entry, below in zip(typed(list[EvaluationSet], sets, tables=TABLES), sets, strict=True)
+                self.validation_set(each, scorer)
+                for each in (*self.validation_sets(document, own), *self.validation_protocols(document, node, chosen))
             ],
         )
         in_order = sorted(found, key=lambda each: each.__xpm__.identifier.all.hex())  # which the user's has no part in
-        return self.typed(Validation, node.without("sets"), {"sets": in_order})
+        validation = self.typed(Validation, node.without("sets", "protocols"), {"sets": in_order})
+        for protocol in chosen:
+            if protocol.depth != validation.depth:
+                raise ConfigurationError(
+                    f"depth is {validation.depth}, but {protocol.id} re-ranks {protocol.depth}",
+                    where=node.nodes["protocols"].where,
+                    remedy="Give both the same depth.",
+                )
+        return validation
 
-    def validation_set(self, document: Document, entry: EvaluationSet, node: Node, scorer: Scorer) -> ValidationSet:
+    def validation_sets(self, document: Document, node: Node | None) -> list[PreparedSet]:
+        """The sets of the study's own that a learner is validated on."""
+        if node is None:
+            return []
+        entries = typed(list[EvaluationSet], node, tables=TABLES)
+        return [self.evaluation_set(document, entry, below) for entry, below in zip(entries, node, strict=True)]
+
+    def validation_protocols(self, document: Document, node: Node, chosen: list[Protocol]) -> list[PreparedSet]:
+        """The sets of protocols that a learner is validated on, from the library that `evaluation` names."""
+        evaluation = self.typed(Evaluation, document.require("evaluation"))
+        section = document.require("evaluation")
+        return [protocol_set(self, document, protocol, section, library=evaluation.library) for protocol in chosen]
+
+    def validation_set(self, prepared: PreparedSet, scorer: Scorer) -> ValidationSet:
         """A set of queries that a scorer is validated on."""
-        prepared = self.evaluation_set(document, entry, node)
         return ValidationSet.C(
             name=prepared.label, queries=prepared.queries, qrels=prepared.qrels, run=prepared.run,
             store=prepared.store, tokens=self.tokens(prepared.store, scorer),

@@ -4,26 +4,30 @@ This module does not know measures: it gives orders, to be measured as any other
 """
 
 import hashlib
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from xpm_ce.identity import text_sha256
-from xpm_ce.measures.rankings import Ranking
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
-def best_order(ranking: Ranking, judged: Mapping[str, int]) -> Ranking:
-    """The same candidates by descending grade, ties as they stood: the ceiling that recall sets.
+def best_order(grades: "np.ndarray", query: "np.ndarray") -> "np.ndarray":
+    """The candidates by descending grade within each query, ties as they stood: the ceiling that recall sets.
 
-    `judged` gives the grade of each judged document of the query; the others, and grades below 0, count as 0.
+    `grades` and `query` are int64 [documents], queries ascending; grades below 0 count as 0. Gives the positions,
+    int64 [documents].
     """
-    grades = [max(judged.get(document, 0), 0) for document in ranking.documents]
-    order = sorted(range(len(grades)), key=grades.__getitem__, reverse=True)
-    return _in_order([ranking.documents[position] for position in order])
+    import numpy as np
+
+    return np.lexsort((-np.maximum(grades, 0), query))
 
 
-def random_order(ranking: Ranking, query_id: str, seed: int) -> Ranking:
-    """The same candidates in an order drawn by sha256 of seed, query and document: equal on every machine.
+def random_order(documents: list[str], query_id: str, seed: int) -> list[int]:
+    """The positions of one query's candidates in an order drawn by sha256 of seed, query and document.
 
-    It depends on the set of candidates only, not on the order in which they come.
+    It is equal on every machine, and depends on the set of candidates only: the order of some of them is that in which
+    they stand among more.
     """
     start = hashlib.sha256(text_sha256([str(seed), query_id]).encode())
 
@@ -32,11 +36,5 @@ def random_order(ranking: Ranking, query_id: str, seed: int) -> Ranking:
         digest.update(document.encode())
         return digest.digest()
 
-    return _in_order(sorted(ranking.documents, key=key))
-
-
-def _in_order(documents: list[str]) -> Ranking:
-    """Scores n, n - 1, ..., 1: they say nothing but the order."""
-    import numpy as np
-
-    return Ranking(documents, np.arange(len(documents), 0, -1, dtype=np.float32))
+    keys = [key(document) for document in documents]
+    return sorted(range(len(documents)), key=keys.__getitem__)

@@ -4,8 +4,8 @@ Each function takes `(judgements, cutoff, rel)` and gives a float64 array `[quer
 relevant document has value 0. This module does not know query ids, document ids or how measures are spelt.
 
 Sources: nDCG with the grade as gain and log2(rank + 1) as discount (Järvelin and Kekäläinen, TOIS 2002) is
-trec_eval's `ndcg` and `ndcg_cut`; the others are its `recip_rank`, `map`, `map_cut`, `P`, `recall` and
-`success`; Judged is ir_measures'.
+trec_eval's `ndcg` and `ndcg_cut`; the others are its `recip_rank`, `map`, `map_cut`, `Rprec`, `bpref`, `P`, `recall`
+and `success`; Judged is ir_measures'.
 """
 
 from typing import NamedTuple
@@ -38,6 +38,8 @@ class Judgements(NamedTuple):
     """Retrieved documents that have a judgement, at their ranks"""
     ideal: Places
     """All documents of grade 1 or more, at the ranks of the best possible order"""
+    zeros: np.ndarray
+    """int64 [queries], documents of grade 0 that exist"""
     returned: np.ndarray
     """int64 [queries], documents retrieved"""
 
@@ -59,6 +61,29 @@ def average_precision(judgements: Judgements, cutoff: int | None, rel: int) -> n
     queries = len(judgements.returned)
     precisions = ranks_within(hits.query, queries) / hits.rank
     return _ratio(np.bincount(hits.query, precisions, minlength=queries), _relevant(judgements, rel))
+
+
+def r_precision(judgements: Judgements, cutoff: None, rel: int) -> np.ndarray:
+    relevant = _relevant(judgements, rel)
+    hits = judgements.found.first(cutoff, rel)
+    early = hits.rank <= relevant[hits.query]
+    return _ratio(np.bincount(hits.query[early], minlength=len(relevant)), relevant)
+
+
+def bpref(judgements: Judgements, cutoff: None, rel: int) -> np.ndarray:
+    """Buckley and Voorhees, SIGIR 2004, with trec_eval's bound: the smaller of the relevant and the judged others.
+
+    A negative grade is no judgement here, as in trec_eval.
+    """
+    relevant = _relevant(judgements, rel)
+    others = judgements.zeros + _relevant(judgements, 1) - relevant
+    judged = judgements.found.first(cutoff, 0)
+    is_other = judged.grade < rel
+    counted = np.bincount(judged.query, is_other, minlength=len(relevant))
+    above = np.cumsum(is_other) - (np.cumsum(counted) - counted)[judged.query]
+    query, above = judged.query[~is_other], above[~is_other]
+    lost = np.minimum(above, relevant[query]) / np.maximum(np.minimum(others, relevant), 1)[query]
+    return _ratio(np.bincount(query, 1 - lost, minlength=len(relevant)), relevant)
 
 
 def precision(judgements: Judgements, cutoff: int, rel: int) -> np.ndarray:

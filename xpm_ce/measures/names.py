@@ -7,6 +7,7 @@ This module does not know how a measure is computed; a new one is a row of `MEAS
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 
@@ -24,8 +25,8 @@ class MeasureRow:
     """Function of `xpm_ce.measures.formulas` that computes it"""
     sentence: str
     """What its value says, for people"""
-    cutoff_required: bool
-    """Whether the name is only complete with `@k`; elsewhere no cutoff means the whole ranking"""
+    cutoff: Literal["required", "allowed", "none"]
+    """Whether `@k` belongs to the name; where it is allowed, none means the whole ranking"""
     takes_rel: bool
     """Whether `(rel=grade)` may follow the name"""
     other_names: tuple[str, ...] = ()
@@ -39,14 +40,14 @@ MEASURES = {
             name="nDCG",
             formula="ndcg",
             sentence="Gain (the grade) discounted by log2(rank + 1), relative to the best possible order.",
-            cutoff_required=False,
+            cutoff="allowed",
             takes_rel=False,
         ),
         MeasureRow(
             name="RR",
             formula="reciprocal_rank",
             sentence="1 / rank of the first relevant document.",
-            cutoff_required=False,
+            cutoff="allowed",
             takes_rel=True,
             other_names=("MRR",),
         ),
@@ -54,15 +55,30 @@ MEASURES = {
             name="AP",
             formula="average_precision",
             sentence="Mean precision at the ranks of all relevant documents, 0 for those not retrieved.",
-            cutoff_required=False,
+            cutoff="allowed",
             takes_rel=True,
             other_names=("MAP",),
+        ),
+        MeasureRow(
+            name="Rprec",
+            formula="r_precision",
+            sentence="Relevant documents among the first R, divided by R, the number of relevant documents.",
+            cutoff="none",
+            takes_rel=True,
+            other_names=("RPrec",),
+        ),
+        MeasureRow(
+            name="Bpref",
+            formula="bpref",
+            sentence="Share of the judged pairs (relevant, not relevant) in the right order; unjudged are left out.",
+            cutoff="none",
+            takes_rel=True,
         ),
         MeasureRow(
             name="P",
             formula="precision",
             sentence="Relevant documents among the first k, divided by k.",
-            cutoff_required=True,
+            cutoff="required",
             takes_rel=True,
             other_names=("Precision",),
         ),
@@ -70,7 +86,7 @@ MEASURES = {
             name="R",
             formula="recall",
             sentence="Share of the relevant documents that are among the first k.",
-            cutoff_required=True,
+            cutoff="required",
             takes_rel=True,
             other_names=("Recall",),
         ),
@@ -78,14 +94,14 @@ MEASURES = {
             name="Success",
             formula="success",
             sentence="1 where a relevant document is among the first k, else 0.",
-            cutoff_required=True,
+            cutoff="required",
             takes_rel=True,
         ),
         MeasureRow(
             name="Judged",
             formula="judged",
             sentence="Share of the documents shown (at most k) that have a judgement.",
-            cutoff_required=False,
+            cutoff="allowed",
             takes_rel=False,
         ),
     )
@@ -134,8 +150,12 @@ def parse(text: str, *, where: str = "") -> Measure:
         raise UnknownKeyError(
             match["key"], ["rel"] if row.takes_rel else [], where=where, kind=f"parameter of {row.name}:"
         )
-    if row.cutoff_required and match["cutoff"] is None:
+    if row.cutoff == "required" and match["cutoff"] is None:
         raise ConfigurationError(f"{row.name} needs a cutoff", where=where, remedy=f"For example {text.strip()}@10.")
+    if row.cutoff == "none" and match["cutoff"] is not None:
+        raise ConfigurationError(
+            f"{row.name} takes no cutoff", where=where, remedy=f"Write {text.strip().partition('@')[0]}."
+        )
     return Measure(row.name, int(match["cutoff"]) if match["cutoff"] else None, int(match["rel"] or DEFAULT_REL))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Optional
 from experimaestro import Config, Constant, Meta, Param, field
 
 from xpm_ce.data.collection import Submit, while_planning
+from xpm_ce.data.need import Need
 from xpm_ce.data.parts import Queries
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError, DataError
@@ -109,6 +110,17 @@ class HubBackbone(FolderBackbone):
 
         return obstacle(self.id, self.revision)
 
+    @property
+    def need(self) -> Need:
+        """What is needed of the hub."""
+        from xpm_ce.scorers.hub import need_of
+
+        return need_of(self.id, self.revision)
+
+    def obtain(self) -> str:
+        """Have every file that loading reads, downloaded if need be; where they are. DataError where that fails."""
+        return str(self.resolve())
+
     def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
         return HubTokenizer.C(id=self.id, revision=self.revision, lower_case=self.lower_case)
 
@@ -155,6 +167,17 @@ class PublishedBackbone(Backbone):
         from xpm_ce.scorers.hub import obstacle
 
         return obstacle(published(self.name, where="").id, None)
+
+    @property
+    def need(self) -> Need:
+        """What is needed of the hub: a commit, first of all."""
+        from xpm_ce.scorers.hub import need_of
+
+        return need_of(published(self.name, where="").id, None)
+
+    def obtain(self) -> str:
+        """Nothing can be had without a commit: DataError."""
+        raise DataError(f"{self.name} cannot be had without a commit", remedy=self.need.remedy)
 
     def own_tokenizer(self, hashes: HashCache) -> Tokenizer:
         row = published(self.name, where="")

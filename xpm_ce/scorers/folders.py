@@ -74,7 +74,7 @@ def _existing(folder: Path, name: str) -> Path:
 
 def _missing(folder: Path, what: str) -> DataError:
     return DataError(
-        f"this is no complete transformers folder: it has no {what}",
+        f"this is no complete transformers folder: it lacks {what}",
         where=str(folder),
         remedy="Save model and tokenizer into one folder with their save_pretrained().",
     )

@@ -7,19 +7,16 @@ is asked. This module does not know what the files mean.
 import os
 from pathlib import Path
 
+from xpm_ce.data.need import Need, Standing
 from xpm_ce.errors import DataError
+from xpm_ce.network import offline
 from xpm_ce.scorers.folders import CONFIG, HUB_PATTERNS, loaded_files
 
 SAFE, PICKLED = ("model*.safetensors", "model.safetensors.index.json"), ("pytorch_model*.bin*",)
 """Weights, preferred and otherwise"""
 
-OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-"""Switches of the hub's library"""
-
-
-def offline() -> bool:
-    """Whether the hub's own library was told not to use the network."""
-    return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in OFFLINE)
+WEIGHTS = "weights"
+"""What a repository is needed for"""
 
 
 def cached_folder(repository: str, revision: str) -> Path | None:
@@ -42,9 +39,18 @@ def obstacle(repository: str, revision: str | None) -> str | None:
             f"no commit of {repository} is on record. Add revision: to this backbone, the 40 hexadecimal digits under "
             f"`Files, History` of https://huggingface.co/{repository}"
         )
-    if not offline() or cached_folder(repository, revision) is not None:
+    reason = offline()
+    if reason is None or cached_folder(repository, revision) is not None:
         return None
-    return f"{repository} is not in the hub's cache, and HF_HUB_OFFLINE is set. {fetching(repository, revision)}"
+    return f"{repository} is not in the hub's cache, and {reason}. {fetching(repository, revision)}"
+
+
+def need_of(repository: str, revision: str | None) -> Need:
+    """What is needed of the hub."""
+    if revision is None:
+        return Need(repository, WEIGHTS, "a commit", Standing.ABSENT, obstacle(repository, None) or "", False)
+    standing = Standing.HERE if cached_folder(repository, revision) is not None else Standing.ABSENT
+    return Need(repository, WEIGHTS, f"commit {revision}", standing, fetching(repository, revision))
 
 
 def snapshot(repository: str, revision: str) -> Path:

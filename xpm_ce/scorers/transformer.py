@@ -143,7 +143,9 @@ class TransformerScorer(nn.Module):
         """
         with atomic.writing_folder(folder) as temporary:
             with quiet_transformers():
-                self.model.save_pretrained(temporary)
+                # The names of its weights are the class's own, not those of the folder that it was loaded from
+                # (bert-base-uncased has TensorFlow's), which not every library knows.
+                self.model.save_pretrained(temporary, save_original_format=False)
             self._save_tokenizer(temporary)
             _amend(temporary / CONFIG, sentence_transformers=SENTENCE_TRANSFORMERS)
             limits = {

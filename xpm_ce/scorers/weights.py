@@ -14,10 +14,10 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from xpm_ce.errors import DataError
+from xpm_ce.errors import DataError, XpmCeError
 from xpm_ce.scorers import lightning_ir
 from xpm_ce.scorers.families import FAMILIES, Family, family
-from xpm_ce.scorers.folders import CONFIG
+from xpm_ce.scorers.folders import CONFIG, loaded_files
 from xpm_ce.tokens.casing import tokenizer_of
 
 if TYPE_CHECKING:
@@ -52,13 +52,14 @@ def load_folder(folder: Path, *, head_seed: int, lower_case: bool | None = None)
     """Model and tokenizer of a transformers folder; missing weights of the head are drawn under `head_seed`.
 
     `lower_case` overrules what the tokenizer's files say of it. DataError where the folder has another number of
-    outputs than one, or lacks weights outside of the head.
+    outputs than one, is incomplete or damaged, or lacks weights outside of the head.
     """
     config = _config(folder)
     if config["model_type"] in lightning_ir.MODEL_TYPES:
         return _of_lightning_ir(folder, config, lower_case=lower_case)
     row = family(config["model_type"], where=str(folder))
-    with drawing(head_seed), quiet_transformers():
+    loaded_files(folder)  # transformers makes an empty tokenizer of a folder that has none
+    with drawing(head_seed), quiet_transformers(), _reading(folder, "weights"):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
             num_labels=1,
@@ -67,8 +68,15 @@ def load_folder(folder: Path, *, head_seed: int, lower_case: bool | None = None)
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
+    with quiet_transformers(), _reading(folder, "tokenizer"):
         tokenizer = tokenizer_of(folder, lower_case=lower_case)
     mismatched = sorted(str(each[0] if isinstance(each, tuple) else each) for each in report["mismatched_keys"])
+    if not all(name.startswith(row.head) for name in mismatched):
+        raise DataError(
+            f"{len(mismatched)} weights have another shape than {CONFIG} says, the first is {mismatched[0]}",
+            where=str(folder),
+            remedy="The files of this folder do not belong together: save model and configuration again.",
+        )
     if mismatched:
         raise DataError(
             f"these weights have another shape than a model with one output has: {', '.join(mismatched)}",
@@ -125,6 +133,22 @@ def _of_lightning_ir(folder: Path, config: dict[str, Any], *, lower_case: bool |
     if TOKEN_TYPES not in tokenizer.model_input_names:  # its class is lightning-ir's, which transformers does not know
         tokenizer.model_input_names = [*tokenizer.model_input_names, TOKEN_TYPES]
     return Loaded(lightning_ir.linear_electra(folder, config), tokenizer, FAMILIES[lightning_ir.ENCODER], [])
+
+
+@contextlib.contextmanager
+def _reading(folder: Path, what: str) -> Iterator[None]:
+    """DataError where files cannot be read: libraries raise what they like, a bare Exception included."""
+    try:
+        yield
+    except (XpmCeError, MemoryError):
+        raise
+    except Exception as error:
+        told = (str(error).splitlines() or [""])[0]
+        raise DataError(
+            f"the {what} of this model cannot be read ({type(error).__name__}: {told})",
+            where=str(folder),
+            remedy="A file is damaged or incomplete: copy or download the folder again.",
+        ) from error
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -30,6 +30,9 @@ class Document:
     files: tuple[Path, ...] = ()
     """Every file that was read, in the order of merging"""
 
+    overrides: tuple[str, ...] = ()
+    """What was set over them, as it was given: `dotted.path=value`"""
+
     def get(self, path: str) -> Node | None:
         """The node at a dotted path; None where there is none."""
         return self.root.at(path)
@@ -74,7 +77,7 @@ def load(
     for _, tree in trees:
         root = root.merged(tree)
     main = f"{_displayed(_with_suffix(Path(path)))}:1"
-    document = Document(replace(root, where=main), tuple(file for file, _ in trees))
+    document = Document(replace(root, where=main), tuple(file for file, _ in trees), tuple(overrides))
     for override in overrides:
         target, node = parsed_override(override)
         document = document.with_value(target, node)
