@@ -85,6 +85,14 @@ def test_bounds_scorers_before_training_and_means_are_not_compared(drawn):
     assert {each.column for each in made.comparisons} == {"DL19", "DL20", "SciFact"}
 
 
+def test_a_mean_over_a_single_protocol_is_not_compared_again(changed):
+    workspace, _ = changed
+    plan = workspace.read_plan("study")
+    plan["table"]["averages"] = {"OOD": ["SciFact"]}
+    workspace.plan_file("study").write_text(json.dumps(plan))
+    assert {each.column for each in family(workspace, "BM25").comparisons} == {"DL19", "DL20", "SciFact"}
+
+
 def test_two_baselines_are_compared_with_each_other_once(drawn):
     made = family(drawn, "BM25", "BERT, BCE")
     both = [each for each in made.comparisons if {each.row, each.baseline} == {"BM25", "BERT, BCE"}]

@@ -245,6 +245,17 @@ def test_a_mean_over_protocols_is_there_only_where_every_one_is_complete():
     assert "| – " in made.render()
 
 
+def test_protocols_are_chosen_by_patterns_and_means_need_all_of_theirs():
+    rows = [trained(0.2, "a@x"), trained(0.4, "b@x"), trained(0.6, "a@y")]
+    plan = {"protocols": ["a@x", "b@x", "a@y"], "averages": {"x": ["a@x", "b@x"], "all": ["a@x", "b@x", "a@y"]}}
+    found = results(*rows, **plan)
+    (made,) = make_tables(found, protocols=["*@x"], layout=Layout.of(found, columns=["protocol"]))
+    assert made.columns == ["a@x", "b@x", "x"]
+    assert [each.protocol for each in make_tables(found, protocols=["a@*"])] == ["a@x", "a@y"]
+    with pytest.raises(UnknownKeyError, match=r"--protocol: unknown protocol \*@z"):
+        make_tables(found, protocols=["*@z"])
+
+
 def test_queries_without_a_result_are_listed():
     found = results(trained(0.5))
     found.without_result[found.rows[0].job] = ["q7", "q9"]
@@ -292,6 +303,7 @@ def test_a_protocol_with_a_short_name_has_it_in_print_and_the_caption_says_what_
     text = latex(laid_out(found, columns=["protocol"]), label="s")
     assert "loss & backbone & test & DL19" in text
     assert "Queries: test 50, DL19 = dl19@bm25-1000 43." in text
+    assert "Queries: test 50, dl19@bm25-1000 43." in laid_out(found, columns=["protocol"])[0].render()
 
 
 def test_the_long_form_has_one_line_a_value_at_full_precision():

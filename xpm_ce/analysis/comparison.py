@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from xpm_ce.analysis.layouts import chosen_protocols
 from xpm_ce.analysis.results import Results
 from xpm_ce.analysis.statistics.frames import seeds_by_query, side_by_side
 from xpm_ce.analysis.statistics.intervals import Interval, bootstrap, hierarchical_bootstrap
@@ -211,21 +212,20 @@ def compare_systems(
 ) -> SystemComparison:
     """The results of two systems of an experiment, wherever both were measured.
 
-    By default all protocols and measures, each at its largest depth. ConfigurationError where nothing was measured of
+    By default all protocols and measures, each at its largest depth; `protocols` may be patterns. ConfigurationError where nothing was measured of
     both; DataError where values per query cannot be read.
     """
     procedure = procedure.checked()
     first = measured_system(results, a)
     second = measured_system(results, b, near=first)
+    known = results.layout["protocols"]
+    chosen = chosen_protocols(known, protocols)
     shared = dict.fromkeys((row.protocol, row.depth, row.measure) for row in first.rows)
     places = [place for place in shared if second.results_at(*place)]
-    places = [
-        place for place in places if place[0] in (protocols or (place[0],)) and place[2] in (measures or (place[2],))
-    ]
+    places = [place for place in places if place[0] in chosen and place[2] in (measures or (place[2],))]
     deepest = {protocol: max(depth for each, depth, _ in places if each == protocol) for protocol, _, _ in places}
     places = [place for place in places if place[1] in (depths or (deepest[place[0]],))]
     order = {name: number for number, name in enumerate(results.layout["measures"])}
-    known = results.layout["protocols"]
     places.sort(key=lambda place: (known.index(place[0]), place[1], order.get(place[2], len(order))))
     if not places:
         raise ConfigurationError(

@@ -145,7 +145,7 @@ def with_tests(table: Table, results: Results, *, baselines: Sequence[str], proc
     missing: list[tuple[str, str, tuple[str, ...]]] = []
     incomplete = 0
     for column, key in table.column_keys.items():
-        if len(key.protocols) > 1:
+        if key.is_mean:
             continue
         there = {row for row, cells in table.cells.items() if column in cells and cells[column].complete}
         pairs = [

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xpm_ce.analysis.cells import ABSENT, Cell, mean_over_protocols
-from xpm_ce.analysis.layouts import DEPTH, MEASURE, PROTOCOL, ColumnKey, Layout, Row, seed_label
+from xpm_ce.analysis.layouts import DEPTH, MEASURE, PROTOCOL, ColumnKey, Layout, Row, chosen_protocols, seed_label
 from xpm_ce.analysis.results import ResultRow, Results
 from xpm_ce.errors import ConfigurationError
 
@@ -99,18 +99,24 @@ class Table:
         marks = self.tests.marks(row, column) if self.tests else ""
         return cell.render(spread=self.layout.spread) + (f" {marks}" if marks else "")
 
-    def notes(self) -> list[str]:
-        """What the reader has to know besides the numbers: counts, means, tests, gaps. Empty where there is nothing."""
+    def notes(self, *, short: bool = False) -> list[str]:
+        """What the reader has to know besides the numbers: counts, means, tests, gaps. Empty where there is nothing.
+
+        `short` is for tables whose columns have the short names of protocols.
+        """
         notes = []
+        heading = self.heading if short else str
         if self.protocol is None:
-            named_short = {
-                name: f"{self.heading(name)} = {name}" for name in self.queries if self.heading(name) != name
-            }
-            counts = [f"{named_short.get(name, name)} {count}" for name, count in self.queries.items()]
-            notes.append(f"Queries: {', '.join(counts)}.")
-            shown = dict.fromkeys(key.protocols for key in self.column_keys.values() if len(key.protocols) > 1)
-            named = {tuple(protocols): name for name, protocols in self.layout.averages.items()}
-            notes += [f"{named[each]} is the mean over {', '.join(each)}, only where all are there." for each in shown]
+            names = {name: name if heading(name) == name else f"{heading(name)} = {name}" for name in self.queries}
+            notes.append(
+                "Queries: " + ", ".join(f"{names[name]} {count}" for name, count in self.queries.items()) + "."
+            )
+            at, keys = self.layout.columns.index(PROTOCOL), self.column_keys.values()
+            means = {key.labels[at]: key.protocols for key in keys if key.is_mean}
+            notes += [
+                f"{name} is the mean over {', '.join(map(heading, each))}, only where all are there."
+                for name, each in means.items()
+            ]
         notes += self.tests.notes() if self.tests else []
         by_gap: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for row, protocol, queries in self.without_result:
@@ -156,12 +162,18 @@ class Table:
 
 
 def make_tables(
-    results: Results, *, measures: Sequence[str] = (), depths: Sequence[int] = (), layout: Layout | None = None
+    results: Results,
+    *,
+    measures: Sequence[str] = (),
+    depths: Sequence[int] = (),
+    protocols: Sequence[str] = (),
+    layout: Layout | None = None,
 ) -> list[Table]:
     """One table per protocol, depth and measure that is not a column; those without any result are left out.
 
     By default the experiment's own layout with its main measure at its largest depth. Two sets of queries of one name
-    are two protocols, with a table each; ConfigurationError where they would stand in one column.
+    are two protocols, with a table each; ConfigurationError where they would stand in one column. `protocols` are
+    patterns, as `*@bm25-100`; UnknownKeyError for one that no protocol fits.
     """
     layout, plan = layout or Layout.of(results), results.layout
     main = _Main(plan)
@@ -172,17 +184,18 @@ def make_tables(
     if layout.splits(DEPTH):
         of_depths = [list(depths) or list(plan["depths"])]
     tables = []
-    for protocols in [plan["protocols"]] if layout.splits(PROTOCOL) else [[each] for each in plan["protocols"]]:
-        shown = itertools.product(of_depths or [main.depths(protocols)], of_measures or [[main.measure(protocols)]])
+    chosen = chosen_protocols(plan["protocols"], protocols)
+    for beside in [chosen] if layout.splits(PROTOCOL) else [[each] for each in chosen]:
+        shown = itertools.product(of_depths or [main.depths(beside)], of_measures or [[main.measure(beside)]])
         for depths_here, measures_here in shown:
-            at = {each: depths_here if of_depths else [main.depth(each)] for each in protocols}
+            at = {each: depths_here if of_depths else [main.depth(each)] for each in beside}
             rows = [
                 row
                 for row in results.rows
-                if row.protocol in protocols and row.depth in at[row.protocol] and row.measure in measures_here
+                if row.protocol in beside and row.depth in at[row.protocol] and row.measure in measures_here
             ]
             labels = {
-                PROTOCOL: protocols, MEASURE: measures_here,
+                PROTOCOL: beside, MEASURE: measures_here,
                 DEPTH: [str(depth) for depth in dict.fromkeys(itertools.chain(*at.values()))],
             }  # fmt: skip
             own = {axis: labels[axis] for axis in layout.of_results}

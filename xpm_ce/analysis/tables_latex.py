@@ -139,7 +139,7 @@ def _caption(table: "Table") -> str:
         sentences.append(f"Mean{' ± standard deviation' if table.layout.spread else ''} over {over}.")
     if any(second for column in table.column_keys for second in table.best(column)):
         sentences.append("Best of a column bold, second underlined.")
-    return escaped(" ".join([*sentences, *table.notes()]))
+    return escaped(" ".join([*sentences, *table.notes(short=True)]))
 
 
 def _line(parts: Sequence[str]) -> str:

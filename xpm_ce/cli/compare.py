@@ -17,7 +17,11 @@ from xpm_ce.workspace import Workspace
 @click.option("--factor", help="A field of a learner; by default the axes of the last plan on which they stand apart.")
 @click.option("--experiment", help="The experiment of both (an id or a YAML file); by default the last one planned.")
 @click.option(
-    "--protocol", "protocols", multiple=True, help="A set of queries; by default all. With one, queries are shown."
+    "-p",
+    "--protocol",
+    "protocols",
+    multiple=True,
+    help="A set of queries; by default all. With one, queries are shown.",
 )
 @click.option("-m", "--measure", "measures", multiple=True, help="A measure; by default all.")
 @click.option("-d", "--depth", "depths", multiple=True, type=int, help="A depth; by default the largest.")
