@@ -213,15 +213,14 @@ class Builder:
         """How tables are laid out, with what there is to show."""
         sets, registered = self.shown, [each.protocol for each in self.shown.values() if each.protocol is not None]
         measures = {label: [str(names.parse(name)) for name in each.measures] for label, each in sets.items()}
-        layout = self.study.layout()
         return {
-            **layout,
+            **self.study.layout(),
             "protocols": list(sets),
             "measures": list(dict.fromkeys(name for own in measures.values() for name in own)),
             "depths": sorted({depth for each in sets.values() for depth in each.depths}),
             "main": {label: {"measure": measures[label][0], "depth": max(each.depths)} for label, each in sets.items()},
             "abbreviations": {protocol.id: protocol.judged.abbreviation for protocol in registered},
-            "averages": {**averages(registered), **layout["averages"]},
+            "averages": {**averages(registered), **self.study.averages(list(sets))},
         }
 
 
