@@ -45,7 +45,7 @@ def against_depth(results: Results, what: Shown) -> Plot:
         look = looks(columns)
         for axes, row in zip(panels.flat, rows, strict=False):
             for number, (name, values) in enumerate(stages.items()):
-                dashes = (0, (1, 1 + number))
+                dashes = ((0, (1, 1)), (0, (4, 1)))[number % 2]
                 scaled = [100 * value for value in values.values()]
                 axes.plot(list(values), scaled, color="#7F7F7F", linestyle=dashes, linewidth=1.6, label=name)
             for column in columns:
@@ -61,8 +61,11 @@ def against_depth(results: Results, what: Shown) -> Plot:
             axes.set_visible(False)
         handles, labels = panels[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
-        figure.supxlabel("documents re-ranked per query (log scale)", fontsize=8)
-        figure.supylabel(f"{what.label}, {what.protocol}", fontsize=8)
+        for axes in panels[-1]:
+            axes.set_xlabel("documents re-ranked (log scale)")
+        for axes in panels[:, 0]:
+            axes.set_ylabel(what.label)
+        figure.suptitle(what.protocol, fontsize=8)
 
     down = -(-len(rows) // 3)
     size = (max(COLUMN, 0.6 + 2.1 * min(len(rows), 3)), 1.0 + 1.7 * down + 0.05 * (len(columns) + len(stages)))

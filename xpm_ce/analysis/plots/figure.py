@@ -11,11 +11,12 @@ from typing import Any
 
 from xpm_ce import atomic
 
-COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
-"""Okabe and Ito's palette (2008), which people of any colour vision tell apart; yellow left out, grey added"""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#882255")
+"""Okabe and Ito's palette (2008), told apart by people of any colour vision, without yellow; a grey and Tol's wine"""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 DASHES: tuple[Any, ...] = (
     "-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)), (0, (7, 2)), (0, (2, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 2)),
+    (0, (6, 1, 2, 1)),
 )  # fmt: skip
 FORMATS = ("pdf", "svg", "png")
 """Vector formats, and png to look at"""
@@ -81,7 +82,7 @@ class Look:
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """A look for each label, in their order; after eight the same colours come with other dashes and markers."""
+    """A look for each label, in their order; after nine the same colours come with other dashes and markers."""
     return {
         label: Look(
             COLOURS[place % len(COLOURS)],

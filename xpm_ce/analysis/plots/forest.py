@@ -25,7 +25,8 @@ ALPHA = 0.05
 def forest(results: Results, what: Shown, baseline: MeasuredSystem, systems: Sequence[MeasuredSystem]) -> Plot:
     """Differences to the baseline, largest first; ConfigurationError where it, or all others, have no result."""
     at = (what.protocol, what.depth, what.measure)
-    others = [each for each in systems if each.name != baseline.name and each.results_at(*at)]
+    itself = (baseline.system, baseline.coordinates)
+    others = [each for each in systems if (each.system, each.coordinates) != itself and each.results_at(*at)]
     if not baseline.results_at(*at) or not others:
         raise ConfigurationError(
             f"no two systems have {what.measure} on {what.protocol} at depth {what.depth}", where=results.experiment
