@@ -138,7 +138,7 @@ def test_help_and_planning_load_no_heavy_library(arguments, tmp_path):
 
 
 @pytest.mark.pipeline
-@pytest.mark.parametrize("verb", ["plan", "run", "table"])
+@pytest.mark.parametrize("verb", ["plan", "run", "table", "plot"])
 def test_planning_and_repeating_a_finished_study_load_no_heavy_library(verb, tiny_workspace, tmp_path):
     study = str(PACKAGE.parent / "tests" / "studies" / "tiny.yaml")
     assert not loaded_modules([verb, study, "--workdir", str(tiny_workspace)], tmp_path) & set(HEAVY)

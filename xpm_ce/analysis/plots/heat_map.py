@@ -47,8 +47,10 @@ def heat_map(results: Results, what: Shown) -> Plot:
         axes.set_xticks(range(len(columns)), columns, rotation=0 if len(columns) < 6 else 40)
         axes.set_yticks(range(len(rows)), rows)
         axes.tick_params(length=0)
+        for place in range(1, len(rows)):
+            axes.axhline(place - 0.5, color="#B0B0B0", linewidth=0.4)
         for spine in axes.spines.values():
-            spine.set_visible(False)
+            spine.set(visible=True, color="#B0B0B0", linewidth=0.4)
         for y, row in enumerate(rows):
             for x, column in enumerate(columns):
                 point = points.get((row, column))
@@ -61,7 +63,7 @@ def heat_map(results: Results, what: Shown) -> Plot:
                 axes.text(
                     x, y, f"{100 * point.mean:.1f}{difference}", ha="center", va="center", fontsize=7,
                 )  # fmt: skip
-        axes.set_title(f"{what.title}; below, the difference to {rows[0]}" if len(rows) > 1 else what.title)
+        axes.set_title(f"{what.title}\nbelow: difference to {rows[0]}" if len(rows) > 1 else what.title)
 
     header = ("row", "column", "mean", "std_over_seeds", "seeds", f"difference_to_{rows[0]}")
     size = (1.4 + 0.75 * max(len(columns), 3), 0.7 + 0.42 * len(rows))

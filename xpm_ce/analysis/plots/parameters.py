@@ -15,8 +15,10 @@ from xpm_ce.analysis.results import Results
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.workspace import read_json
 
-CLOSE = 1.1
-"""Numbers of parameters within this ratio share a label"""
+NARROWEST = 2.0
+"""Least ratio of the ends of the axis, so that one per cent more parameters does not look like a difference"""
+CLOSE = 0.04
+"""Numbers of parameters within this share of the axis have one label"""
 
 
 def against_parameters(results: Results, what: Shown) -> Plot:
@@ -51,7 +53,10 @@ def against_parameters(results: Results, what: Shown) -> Plot:
                     color="#505050",
                 )  # fmt: skip
         axes.set_xscale("log")
-        ticks = _ticks(known)
+        low, high = known[0][1], known[-1][1]
+        margin = max(1.05, math.sqrt(NARROWEST * low / high))
+        axes.set_xlim(low / margin, high * margin)
+        ticks = _ticks(known, (high / low * margin**2) ** CLOSE)
         axes.set_xticks(
             list(ticks),
             list(ticks.values()),
@@ -70,11 +75,11 @@ def against_parameters(results: Results, what: Shown) -> Plot:
     return Plot(file_name("parameters", what.protocol, what.measure), header, data, (1.4 * COLUMN, 3.0), draw)
 
 
-def _ticks(known: Sequence[tuple[Point, float]]) -> dict[float, str]:
-    """Places on the axis, with the systems that stand there; those too close to be read apart share one."""
+def _ticks(known: Sequence[tuple[Point, float]], close: float) -> dict[float, str]:
+    """Places on the axis, with the systems that stand there; those whose ratio is below `close` share one."""
     groups: list[dict[float, list[str]]] = []
     for point, count in known:
-        if not groups or count > CLOSE * min(groups[-1]):
+        if not groups or count > close * min(groups[-1]):
             groups.append({})
         names = groups[-1].setdefault(count, [])
         if point.column not in names:
