@@ -296,6 +296,42 @@ MUTANTS = [
         "if (left.identity, right.identity) in compared or left.type == right.type != 'Learner':",
         "tests/unit/test_fair.py::test_other_negatives_another_budget_and_another_sampler_are_listed",
     ),
+    # -- protocols, data, SPLADE
+    Mutant(
+        "Protocols: an average over the sets that there are",
+        "protocols/registry.py",
+        "if set(sets) <= set(ids):",
+        "if set(sets) & set(ids):",
+        "tests/unit/test_protocols.py::test_averages_are_those_that_are_complete_over_one_first_stage_at_one_depth",
+    ),
+    Mutant(
+        "Protocols: the last depth is scored, not the largest",
+        "graph/build.py",
+        "max(deepest.get(_identity(prepared.run), 0), *prepared.depths)",
+        "max(prepared.depths)",
+        "tests/unit/test_protocol_plans.py::test_two_depths_of_one_first_stage_are_scored_once_and_measured_apart",
+    ),
+    Mutant(
+        "Data: what nothing downloads is left to fail at night",
+        "data/need.py",
+        "if not need.downloadable:",
+        "if not need.downloadable and offline():",
+        "tests/unit/test_needs.py::test_robust04_is_blocked_whatever_the_network_and_says_where_to_put_it",
+    ),
+    Mutant(
+        "SPLADE: padding is read",
+        "firststage/encoding.py",
+        "logits.masked_fill_(padding, -torch.inf).amax(dim=1)",
+        "logits.amax(dim=1)",
+        "tests/unit/test_splade.py::test_weights_are_those_of_the_definition_whatever_the_batch",
+    ),
+    Mutant(
+        "SPLADE: an index that goes on adds a document again",
+        "firststage/splade_jobs.py",
+        "if row >= indexed:",
+        "if row >= indexed - 1:",
+        "tests/unit/test_splade.py::test_an_interrupted_index_goes_on_and_ends_the_same",
+    ),
 ]
 
 
