@@ -210,6 +210,8 @@ def test_a_command_of_the_documentation_works(command, tiny_workspace, run_comma
         if any(word.startswith("collection.seed") for word in words):  # another collection: planned, not run
             words[words.index("run")] = "plan"
             workdir = tmp_path
+        if words[1] == "plot":
+            words += ["--output", str(tmp_path)]
         process = run_command(*words, "--workdir", workdir)
     assert process.returncode == 0, process.stdout + process.stderr
 
