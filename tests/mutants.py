@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COPIED = ("xpm_ce", "tests", "docs", "experiments", "pyproject.toml", "README.md", "Makefile")
+COPIED = ("xpm_ce", "tests", "benchmarks", "docs", "experiments", "pyproject.toml", "README.md", "Makefile")
 SECONDS = 300
 """After which a test that does not end is stopped; it counts as an error, not as red"""
 LOADED_ONCE = (
@@ -98,8 +98,8 @@ MUTANTS = [
     Mutant(
         "Batches: scores come back in the order of lengths",
         "engine/scoring.py",
-        "scores[np.concatenate(batches)] = ",
-        "scores[np.sort(np.concatenate(batches))] = ",
+        "scores[order] = ",
+        "scores[np.sort(order)] = ",
         "tests/parity/test_backbones.py::test_scores_of_random_lengths_are_those_of_transformers_in_any_batches",
     ),
     Mutant(
@@ -281,6 +281,55 @@ MUTANTS = [
         "key=documents.__getitem__)",
         "tests/unit/test_measures.py::test_trec_order_breaks_ties_by_descending_document_id",
     ),
+    Mutant(
+        "Re-ranking: one document twice and another not at all",
+        "evaluate/reranking.py",
+        "or set(ranking.documents) != set(candidates)",
+        "or set(ranking.documents) > set(candidates)",
+        "tests/unit/test_rerank_job.py::test_what_is_not_the_first_stages_set_is_refused",
+    ),
+    Mutant(
+        "Re-ranking: what was scored before an interruption is not counted",
+        "evaluate/reranking.py",
+        "done = resumed\n",
+        "done = ShardCounts()\n",
+        "tests/unit/test_rerank_job.py::test_a_killed_job_goes_on_from_its_finished_shards_with_equal_results",
+    ),
+    Mutant(
+        "Measuring: a depth without its last rank",
+        "evaluate/measuring.py",
+        "ranks[positions] <= depth",
+        "ranks[positions] < depth",
+        "tests/unit/test_measuring.py::test_every_depth_and_order_has_the_values_that_it_has_alone",
+    ),
+    Mutant(
+        "Bpref: the larger of the two bounds",
+        "measures/formulas.py",
+        "np.minimum(others, relevant)",
+        "np.maximum(others, relevant)",
+        "tests/parity/test_trec_eval.py::test_every_digit_that_trec_eval_prints_is_printed",
+    ),
+    Mutant(
+        "Verify: a cell of which a seed is missing is compared",
+        "analysis/verify.py",
+        "    if planned:\n",
+        "    if planned and not there:\n",
+        "tests/unit/test_verify.py::test_a_cell_of_which_a_seed_is_not_there_is_not_run",
+    ),
+    Mutant(
+        "Verify: whatever is above a published number reproduces it",
+        "analysis/verify.py",
+        "abs(value - published) <=",
+        "published - value <=",
+        "tests/unit/test_verify.py::test_a_number_outside_its_tolerance_deviates_with_the_fields_that_differ",
+    ),
+    Mutant(
+        "Plots: the baseline of a forest is compared with itself",
+        "analysis/plots/forest.py",
+        "(each.system, each.coordinates) != itself",
+        "each.name != baseline.name",
+        "tests/unit/test_plots.py::test_a_forest_has_scipys_intervals_and_p_values",
+    ),
     # -- what was seen
     Mutant(
         "Ledger: a document that was cut is not counted",
@@ -295,6 +344,92 @@ MUTANTS = [
         "if (left.identity, right.identity) in compared or left.identity == right.identity:",
         "if (left.identity, right.identity) in compared or left.type == right.type != 'Learner':",
         "tests/unit/test_fair.py::test_other_negatives_another_budget_and_another_sampler_are_listed",
+    ),
+    # -- protocols, data, SPLADE
+    Mutant(
+        "Protocols: an average over the sets that there are",
+        "protocols/registry.py",
+        "if set(sets) <= set(ids):",
+        "if set(sets) & set(ids):",
+        "tests/unit/test_protocols.py::test_averages_are_those_that_are_complete_over_one_first_stage_at_one_depth",
+    ),
+    Mutant(
+        "Protocols: the last depth is scored, not the largest",
+        "graph/build.py",
+        "max(deepest.get(_identity(prepared.run), 0), *prepared.depths)",
+        "max(prepared.depths)",
+        "tests/unit/test_protocol_plans.py::test_two_depths_of_one_first_stage_are_scored_once_and_measured_apart",
+    ),
+    Mutant(
+        "Data: what nothing downloads is left to fail at night",
+        "data/need.py",
+        "if not need.downloadable:",
+        "if not need.downloadable and offline():",
+        "tests/unit/test_needs.py::test_robust04_is_blocked_whatever_the_network_and_says_where_to_put_it",
+    ),
+    Mutant(
+        "SPLADE: padding is read",
+        "firststage/encoding.py",
+        "logits.masked_fill_(padding, -torch.inf).amax(dim=1)",
+        "logits.amax(dim=1)",
+        "tests/unit/test_splade.py::test_weights_are_those_of_the_definition_whatever_the_batch",
+    ),
+    Mutant(
+        "SPLADE: an index that goes on adds a document again",
+        "firststage/splade_jobs.py",
+        "if row >= indexed:",
+        "if row >= indexed - 1:",
+        "tests/unit/test_splade.py::test_an_interrupted_index_goes_on_and_ends_the_same",
+    ),
+    # -- statistics and tables
+    Mutant(
+        "t-test: one degree of freedom too many",
+        "analysis/statistics/paired.py",
+        "special.stdtr(queries - 1,",
+        "special.stdtr(queries,",
+        "tests/unit/test_statistics.py::test_the_t_test_of_many_systems_is_scipys_on_each",
+    ),
+    Mutant(
+        "Randomisation: what was seen does not count",
+        "analysis/statistics/paired.py",
+        "return (extreme + 1) / (draws + 1)",
+        "return extreme / draws",
+        "tests/unit/test_statistics.py::test_p_is_never_zero_where_draws_are_taken",
+    ),
+    Mutant(
+        "Holm: a step may go down again",
+        "analysis/statistics/families.py",
+        "np.maximum.accumulate(steps) if len(steps) else steps",
+        "steps",
+        "tests/unit/test_statistics.py::test_corrections_are_those_of_r",
+    ),
+    Mutant(
+        "Bootstrap: skewness six times too large",
+        "analysis/statistics/intervals.py",
+        "(6 * (centred**2).sum() ** 1.5)",
+        "((centred**2).sum() ** 1.5)",
+        "tests/unit/test_statistics.py::test_the_bootstrap_is_scipys_draw_for_draw",
+    ),
+    Mutant(
+        "Frames: a missing query counts as found",
+        "analysis/statistics/frames.py",
+        "aligned, absent = np.zeros(",
+        "aligned, absent = np.ones(",
+        "tests/unit/test_statistics.py::test_missing_queries_count_as_zero_and_are_listed",
+    ),
+    Mutant(
+        "Tables: a mean over protocols of what happens to be there",
+        "analysis/cells.py",
+        "if cell is not None and cell.complete]",
+        "if cell is not None and cell.values]",
+        "tests/unit/test_tables.py::test_a_mean_over_protocols_is_there_only_where_every_one_is_complete",
+    ),
+    Mutant(
+        "Tables: two baselines are compared with each other twice",
+        "analysis/significance.py",
+        "*sorted((self.row, self.baseline))",
+        "self.row, self.baseline",
+        "tests/unit/test_significance.py::test_two_baselines_are_compared_with_each_other_once",
     ),
 ]
 

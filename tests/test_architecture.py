@@ -33,7 +33,7 @@ ALLOWED = {
     "firststage": GROUND | {"data", "tokens", "engine", "scorers"},
     "learn": GROUND | {"data", "measures", "tokens", "engine", "scorers", "losses", "samplers"},
     "evaluate": GROUND | {"data", "measures", "tokens", "engine", "scorers"},
-    "analysis": {"errors", "atomic", "workspace", "parameters", "measures"},
+    "analysis": {"errors", "atomic", "workspace", "parameters", "measures", "protocols"},
     "publish": GROUND | {"data", "measures", "tokens", "engine", "scorers", "losses", "analysis"},
     "interop": GROUND | {"data", "tokens", "engine", "scorers"},
     "extensions": GROUND | {"settings", "data", "losses", "samplers", "scorers"},
@@ -139,13 +139,13 @@ def test_help_and_planning_load_no_heavy_library(arguments, tmp_path):
 
 
 @pytest.mark.pipeline
-@pytest.mark.parametrize("verb", ["plan", "run", "table"])
+@pytest.mark.parametrize("verb", ["plan", "run", "table", "plot"])
 def test_planning_and_repeating_a_finished_study_load_no_heavy_library(verb, tiny_workspace, tmp_path):
     study = str(PACKAGE.parent / "tests" / "studies" / "tiny.yaml")
     assert not loaded_modules([verb, study, "--workdir", str(tiny_workspace)], tmp_path) & set(HEAVY)
 
 
-@pytest.mark.parametrize("verb", ["status", "show", "logs", "compare"])
+@pytest.mark.parametrize("verb", ["status", "show", "logs", "compare", "verify"])
 def test_a_verb_that_reads_files_loads_neither_experimaestro_nor_numpy(verb, tmp_path):
     loaded_modules(["plan", QUICKSTART, "--workdir", str(tmp_path / "ws")], tmp_path)
     arguments = [verb, "--workdir", str(tmp_path / "ws"), *([] if verb == "status" else ["--help"])]

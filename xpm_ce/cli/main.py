@@ -16,7 +16,9 @@ VERBS = {
     "logs": "What a job printed.",
     "table": "The results of an experiment as a table.",
     "data": "What data an experiment needs: whether it is here and right, and how to obtain it.",
+    "plot": "The results of an experiment as pictures, each with its data beside it.",
     "compare": "What two learners differ in besides the factor under study.",
+    "verify": "An experiment's results beside the published ones: reproduced, deviating, not run.",
     "export": "A trained model as a folder that other libraries load with the same scores.",
 }
 """Verbs in the order of --help; each is the command `command` of the module `xpm_ce.cli.<verb>`"""

@@ -1,0 +1,119 @@
+"""The kinds of plots by name, and which of them an experiment's results allow.
+
+This module does not draw.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from xpm_ce.analysis.layouts import COMPARED
+from xpm_ce.analysis.plots.depth import against_depth
+from xpm_ce.analysis.plots.figure import Plot
+from xpm_ce.analysis.plots.forest import forest
+from xpm_ce.analysis.plots.heat_map import heat_map
+from xpm_ce.analysis.plots.parameters import against_parameters
+from xpm_ce.analysis.plots.points import Shown, shown
+from xpm_ce.analysis.plots.queries import per_query_differences
+from xpm_ce.analysis.plots.training import training
+from xpm_ce.analysis.results import ResultRow, Results
+from xpm_ce.analysis.systems import MeasuredSystem, measured_system
+from xpm_ce.errors import ConfigurationError, UnknownKeyError
+from xpm_ce.workspace import FIRST_STAGE, TRAINED, Workspace
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What is plotted: empty means the experiment's own."""
+
+    protocol: str = ""
+    measure: str = ""
+    depth: int = 0
+    systems: tuple[str, ...] = ()
+    """Two, for the differences per query"""
+    baseline: str = ""
+    """For the forest plot; by default the first stage"""
+
+
+Made = Callable[[Workspace, Results, Asked], Iterator[Plot]]
+
+
+def _per_set(make: Callable[[Results, Shown], Plot]) -> Made:
+    def made(_workspace: Workspace, results: Results, asked: Asked) -> Iterator[Plot]:
+        for what in shown(results, protocol=asked.protocol, measure=asked.measure, depth=asked.depth):
+            yield make(results, what)
+
+    return made
+
+
+def _training(_workspace: Workspace, results: Results, _asked: Asked) -> Iterator[Plot]:
+    yield training(results)
+
+
+def _queries(workspace: Workspace, results: Results, asked: Asked) -> Iterator[Plot]:
+    if len(asked.systems) != 2:
+        raise ConfigurationError(
+            "differences per query are between two systems",
+            remedy="Give them: --systems loss=BCE loss=InfoNCE, or --systems BM25 loss=InfoNCE.",
+        )
+    a = measured_system(workspace, results, asked.systems[0])
+    b = measured_system(workspace, results, asked.systems[1], near=a)
+    for what in shown(results, protocol=asked.protocol, measure=asked.measure, depth=asked.depth):
+        yield per_query_differences(results, what, a, b)
+
+
+def _forest(workspace: Workspace, results: Results, asked: Asked) -> Iterator[Plot]:
+    for what in shown(results, protocol=asked.protocol, measure=asked.measure, depth=asked.depth):
+        systems = measured_systems(results, what)
+        if asked.baseline:
+            baseline = measured_system(workspace, results, asked.baseline)
+        else:
+            stages = [each for each in systems if each.system == FIRST_STAGE]
+            if not stages:
+                raise ConfigurationError("a forest plot needs a baseline", remedy="Give --baseline SYSTEM.")
+            baseline = stages[0]
+        yield forest(results, what, baseline, systems)
+
+
+KINDS: Mapping[str, Made] = {
+    "parameters": _per_set(against_parameters),
+    "training": _training,
+    "heat-map": _per_set(heat_map),
+    "queries": _queries,
+    "depth": _per_set(against_depth),
+    "forest": _forest,
+}
+"""Every kind, by name"""
+
+
+def measured_systems(results: Results, what: Shown) -> list[MeasuredSystem]:
+    """Every system that competes on a set, seeds together, in the order of the plan."""
+    over = results.layout["over"]
+    gathered: dict[tuple[str, ...], list[ResultRow]] = {}
+    for row in results.rows:
+        if row.order == "given" and row.system in COMPARED and row.protocol == what.protocol:
+            where = (f"{axis}={value}" for axis, value in row.coordinates.items() if axis != over)
+            gathered.setdefault((row.system, *where), []).append(row)
+    found = []
+    for (system, *_), rows in gathered.items():
+        coordinates = {axis: value for axis, value in rows[0].coordinates.items() if axis != over}
+        name = ", ".join(coordinates.values()) or (system if system != TRAINED else results.experiment)
+        seeds = tuple(dict.fromkeys(row.coordinates[over] for row in rows if over in row.coordinates))
+        found.append(MeasuredSystem(name, system, coordinates, seeds, tuple(rows)))
+    return found
+
+
+def made(
+    kinds: Sequence[str], workspace: Workspace, results: Results, asked: Asked
+) -> Iterator[tuple[str, Plot | ConfigurationError]]:
+    """The plots of each kind, or why there is none; UnknownKeyError for a kind that there is not."""
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UnknownKeyError(kind, KINDS, where="", kind="kind of plot:")
+    for kind in kinds:
+        try:
+            for plot in KINDS[kind](workspace, results, asked):
+                yield kind, plot
+        except UnknownKeyError:
+            raise
+        except ConfigurationError as error:
+            yield kind, error
