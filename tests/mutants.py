@@ -98,8 +98,8 @@ MUTANTS = [
     Mutant(
         "Batches: scores come back in the order of lengths",
         "engine/scoring.py",
-        "scores[np.concatenate(batches)] = ",
-        "scores[np.sort(np.concatenate(batches))] = ",
+        "scores[order] = ",
+        "scores[np.sort(order)] = ",
         "tests/parity/test_backbones.py::test_scores_of_random_lengths_are_those_of_transformers_in_any_batches",
     ),
     Mutant(
@@ -345,6 +345,42 @@ MUTANTS = [
         "*sorted((self.row, self.baseline))",
         "self.row, self.baseline",
         "tests/unit/test_significance.py::test_two_baselines_are_compared_with_each_other_once",
+    ),
+    # -- protocols, data, SPLADE
+    Mutant(
+        "Protocols: an average over the sets that there are",
+        "protocols/registry.py",
+        "if set(sets) <= set(ids):",
+        "if set(sets) & set(ids):",
+        "tests/unit/test_protocols.py::test_averages_are_those_that_are_complete_over_one_first_stage_at_one_depth",
+    ),
+    Mutant(
+        "Protocols: the last depth is scored, not the largest",
+        "graph/build.py",
+        "max(deepest.get(_identity(prepared.run), 0), *prepared.depths)",
+        "max(prepared.depths)",
+        "tests/unit/test_protocol_plans.py::test_two_depths_of_one_first_stage_are_scored_once_and_measured_apart",
+    ),
+    Mutant(
+        "Data: what nothing downloads is left to fail at night",
+        "data/need.py",
+        "if not need.downloadable:",
+        "if not need.downloadable and offline():",
+        "tests/unit/test_needs.py::test_robust04_is_blocked_whatever_the_network_and_says_where_to_put_it",
+    ),
+    Mutant(
+        "SPLADE: padding is read",
+        "firststage/encoding.py",
+        "logits.masked_fill_(padding, -torch.inf).amax(dim=1)",
+        "logits.amax(dim=1)",
+        "tests/unit/test_splade.py::test_weights_are_those_of_the_definition_whatever_the_batch",
+    ),
+    Mutant(
+        "SPLADE: an index that goes on adds a document again",
+        "firststage/splade_jobs.py",
+        "if row >= indexed:",
+        "if row >= indexed - 1:",
+        "tests/unit/test_splade.py::test_an_interrupted_index_goes_on_and_ends_the_same",
     ),
 ]
 

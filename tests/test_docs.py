@@ -24,6 +24,7 @@ from xpm_ce.data.store import StoreDocuments
 from xpm_ce.data.triples import TripleTrainingSet
 from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.firststage.retrieve import Retrieve
+from xpm_ce.firststage.splade import SpladeEncoder, SpladeRetrieve
 from xpm_ce.graph import sections
 from xpm_ce.graph.study import OTHER_SECTIONS, SECTIONS, Study
 from xpm_ce.graph.teachers import CrossFitting
@@ -56,6 +57,8 @@ KEYS = {
     "collection, type: datamaestro": (Datamaestro, ()),
     "store": (StoreDocuments, WIRED),
     "first_stage, type: bm25": (Retrieve, WIRED),
+    "first_stage, type: splade": (SpladeEncoder, ()),
+    "first_stage, type: splade, too": (SpladeRetrieve, WIRED),
     "training_set, type: mined": (MineTrainingSet, WIRED_IN_TRAINING_SETS),
     "training_set, type: run": (RunTrainingSet, WIRED_IN_TRAINING_SETS),
     "training_set, type: triples": (TripleTrainingSet, WIRED_IN_TRAINING_SETS),

@@ -6,6 +6,7 @@ This module does not know what would be downloaded.
 import contextlib
 import contextvars
 import os
+import socket
 from collections.abc import Iterator
 
 SWITCHES = ("XPM_CE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -36,3 +37,18 @@ def declared_offline(where: str | None) -> Iterator[None]:
         yield
     finally:
         _declared.reset(token)
+
+
+@contextlib.contextmanager
+def unreachable() -> Iterator[None]:
+    """Within the block no library of this process finds a host, so that what it reads is what is on this disk."""
+
+    def refused(host: object, *_arguments: object, **_keywords: object) -> None:
+        raise socket.gaierror(f"{host} is not asked for: nothing is downloaded here")
+
+    found = socket.getaddrinfo
+    socket.getaddrinfo = refused  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = found

@@ -23,6 +23,7 @@ from xpm_ce.data.split import Fold, QueriesOfFold
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.data.triples import TripleTrainingSet
 from xpm_ce.experiment import Configuration, prepare
+from xpm_ce.firststage.splade import SpladeEncoder, SpladeIndex, SpladePostings, SpladeRetrieve
 from xpm_ce.graph.study import Study
 from xpm_ce.learn.validation import Validation, ValidationSet
 from xpm_ce.losses.adr_mse import AdrMse
@@ -47,6 +48,7 @@ VALIDATION_SET = ValidationSet.C(
     name="any", queries=QUERIES, qrels=FolderQrels.C(**LOCAL), run=ExternalRun.C(**LOCAL), store=STORE,
     tokens=TokenStore.C(path=Path("/anywhere")),
 )  # fmt: skip
+SPLADE = SpladeEncoder.C(backbone=LocalBackbone.C(**LOCAL))
 SINGLE = {
     "a folder's documents": lambda: FolderDocuments.C(**LOCAL),
     "a folder's queries": lambda: FolderQueries.C(**LOCAL, qrels_path=Path("/anywhere")),
@@ -72,6 +74,11 @@ SINGLE = {
     "a hub tokenizer made to lower-case": lambda: HubTokenizer.C(id="a/b", revision="0" * 40, lower_case=True),
     "a token store": lambda: TokeniseDocuments.C(store=STORE, tokenizer=FolderTokenizer.C(**LOCAL)),
     "a validation": lambda: Validation.C(sets=[VALIDATION_SET], interval=100),
+    "an index of SPLADE": lambda: SpladeIndex.C(store=STORE, encoder=SPLADE),
+    "a retrieval with SPLADE": lambda: SpladeRetrieve.C(
+        index=SpladePostings.C(store=STORE, encoder=SPLADE, path=Path("/anywhere")), queries=QUERIES
+    ),
+    "SPLADE's published weights": lambda: SpladeEncoder.C(),
     "the best checkpoint": lambda: Checkpoint.C(rule="best", path=Path("/anywhere")),
 }
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from xpm_ce.data.need import Need, NeededHere, Standing
 from xpm_ce.errors import ConfigurationError, DataError, XpmCeError, explained
-from xpm_ce.network import offline
+from xpm_ce.network import offline, unreachable
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +55,14 @@ def checked(needed: Iterable[NeededHere], *, quick: bool = False) -> Iterator[Ex
     for need, config in needed:
         if need.standing is Standing.ABSENT:
             yield Examined(need, Verdict.MISSING, need.standing.value, need.remedy)
-        elif need.standing is Standing.UNKNOWN:
-            yield Examined(need, Verdict.UNKNOWN, f"{need.standing.value}, which may download", need.remedy)
         elif quick:
-            yield Examined(need, Verdict.HERE, need.standing.value)
+            here = Verdict.HERE if need.standing is Standing.HERE else Verdict.UNKNOWN
+            yield Examined(need, here, need.standing.value)
         else:
-            yield _obtained(need, config, Verdict.RIGHT, Verdict.WRONG)
+            bad = Verdict.WRONG if need.standing is Standing.HERE else Verdict.MISSING
+            with unreachable():
+                examined = _obtained(need, config, Verdict.RIGHT, bad)
+            yield examined
 
 
 def obtained(needed: Iterable[NeededHere]) -> Iterator[Examined]:

@@ -3,9 +3,14 @@
 The names are those of ir_datasets 0.6.3, which is not loaded: importing it takes time, and asking it may download.
 """
 
+import functools
+import hashlib
+import importlib.util
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from xpm_ce.data.need import Standing
 
@@ -44,6 +49,39 @@ def licence(identifier: str, part: str) -> str | None:
     """How to obtain documents that nothing downloads; None for all else."""
     remedy = LICENSED.get(identifier.partition("/")[0]) if part == DOCUMENTS else None
     return remedy.format(home=home()) if remedy is not None else None
+
+
+def told_by_checksums(identifier: str, part: str) -> str:
+    """What the checksums say that the library has on record for the files of a part that are here; "" for none.
+
+    The library compares them when it downloads, never again, and not for files that were put there by hand.
+    """
+    family, _, name = identifier.partition("/")
+    if family not in _FAMILIES:
+        return ""
+    known = {f"{family}/{row.get('cache_path')}": row.get("expected_md5") for row in _downloads()[family].values()}
+    told = []
+    for file in sorted({file for files in _FAMILIES[family](name, part) for file in files if known.get(file)}):
+        if _there(file):
+            same = _md5(home() / file, (home() / file).stat().st_mtime_ns) == known[file]
+            told.append(f"{Path(file).name} has {'the checksum' if same else 'another checksum than'} on record")
+    return "; ".join(told)
+
+
+@functools.cache
+def _downloads() -> dict[str, dict[str, dict[str, Any]]]:
+    """What the installed library may download, from its own file."""
+    found = importlib.util.find_spec("ir_datasets")
+    assert found is not None, "ir_datasets is a dependency"
+    assert found.submodule_search_locations
+    read = json.loads((Path(found.submodule_search_locations[0]) / "etc" / "downloads.json").read_text())
+    return dict(read)
+
+
+@functools.cache
+def _md5(path: Path, _changed: int) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()
 
 
 def _there(file: str) -> bool:

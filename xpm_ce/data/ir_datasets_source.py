@@ -7,7 +7,7 @@ verify counts. This module does not know which collections are registered.
 from collections.abc import Iterator
 from typing import Any
 
-from xpm_ce.data.ir_datasets_files import DOCUMENTS, QRELS, QUERIES, home, licence, standing
+from xpm_ce.data.ir_datasets_files import DOCUMENTS, QRELS, QUERIES, home, licence, standing, told_by_checksums
 from xpm_ce.data.need import Standing
 from xpm_ce.data.parts import DocumentRecord
 from xpm_ce.data.registered import IR_DATASETS
@@ -70,6 +70,9 @@ class IrDatasetsDocuments(SourceDocuments):
     def standing(self) -> Standing:
         return standing(self.id, DOCUMENTS)
 
+    def checksums(self) -> str:
+        return told_by_checksums(self.id, DOCUMENTS)
+
     @property
     def downloadable(self) -> bool:
         return licence(self.id, DOCUMENTS) is None
@@ -90,6 +93,9 @@ class IrDatasetsQueries(SourceQueries):
     def standing(self) -> Standing:
         return standing(self.id, QUERIES)
 
+    def checksums(self) -> str:
+        return told_by_checksums(self.id, QUERIES)
+
 
 class IrDatasetsQrels(SourceQrels):
     """The judgements of an ir_datasets id."""
@@ -105,6 +111,9 @@ class IrDatasetsQrels(SourceQrels):
 
     def standing(self) -> Standing:
         return standing(self.id, QRELS)
+
+    def checksums(self) -> str:
+        return told_by_checksums(self.id, QRELS)
 
 
 class IrDatasets(SourceCollection):

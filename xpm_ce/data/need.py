@@ -4,7 +4,7 @@ This module does not know any library of data, nor what needs what.
 """
 
 import enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from xpm_ce.network import offline
 
@@ -36,26 +36,13 @@ class Need(NamedTuple):
     """Whether its library can download it"""
 
 
-class Needed(Protocol):
-    """A configuration that stands for something from elsewhere."""
-
-    @property
-    def need(self) -> Need | None:
-        """What it needs; None where it is the user's own file."""
-
-    def obtain(self) -> str:
-        """Read all of it, downloading what is missing, and compare it with what was declared.
-
-        What was found, in words; DataError where it cannot be had or is not as declared.
-        """
-
-
 class NeededHere(NamedTuple):
-    """A need, and the configuration that satisfies it."""
+    """A need, and the configuration that has it as its `need`."""
 
     need: Need
     config: Any
-    """A `Needed` once it is instantiated"""
+    """Its instance has `obtain()`: read all of it, downloading what is missing, and compare it with what was declared;
+    what was found, in words. DataError where it cannot be had or is not as declared"""
 
 
 def obstacle_of(need: Need | None) -> str | None:

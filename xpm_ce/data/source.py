@@ -62,9 +62,13 @@ class SourceDocuments(Documents):
         """Whether they are on this disk, told without the library."""
         return Standing.UNKNOWN
 
+    def checksums(self) -> str:
+        """What the checksums of its files say, where the library has some on record; "" where it has not."""
+        return ""
+
     def obtain(self) -> str:
         """Read all of them, downloading what is missing; their number. DataError where that is not as declared."""
-        return f"{sum(1 for _ in self.records()):,} documents"
+        return _told(f"{sum(1 for _ in self.records()):,} documents", self.checksums())
 
     def records(self) -> Iterator[DocumentRecord]:
         found = 0
@@ -115,9 +119,13 @@ class SourceQueries(Queries):
         """Whether they are on this disk, told without the library."""
         return Standing.UNKNOWN
 
+    def checksums(self) -> str:
+        """What the checksums of its files say, where the library has some on record; "" where it has not."""
+        return ""
+
     def obtain(self) -> str:
         """Read all of them, downloading what is missing; their number. DataError where that is not as declared."""
-        return f"{len(self.read()):,} queries"
+        return _told(f"{len(self.read()):,} queries", self.checksums())
 
     def read(self) -> dict[str, str]:
         with reading(self.id, self.remedy()):
@@ -164,10 +172,15 @@ class SourceQrels(Qrels):
         """Whether they are on this disk, told without the library."""
         return Standing.UNKNOWN
 
+    def checksums(self) -> str:
+        """What the checksums of its files say, where the library has some on record; "" where it has not."""
+        return ""
+
     def obtain(self) -> str:
         """Read all of them, downloading what is missing. DataError where their number is not as declared."""
         self.read()
-        return f"{self.count:,} judgements" if self.count is not None else "judgements, of a number that nobody gave"
+        counted = f"{self.count:,} judgements" if self.count is not None else "judgements, of a number that nobody gave"
+        return _told(counted, self.checksums())
 
     def read(self) -> dict[str, dict[str, int]]:
         qrels: dict[str, dict[str, int]] = {}
@@ -264,6 +277,10 @@ def reading(identifier: str, remedy: str) -> Iterator[None]:
     except Exception as error:
         what = f"cannot read {identifier} ({type(error).__name__}: {str(error)[:300]})"
         raise DataError(what, where=identifier, remedy=remedy) from error
+
+
+def _told(counted: str, checksums: str) -> str:
+    return f"{counted}; {checksums}" if checksums else counted
 
 
 def verify(what: str, expected: int | None, found: int, *, where: str) -> None:

@@ -4,10 +4,11 @@ The walk only names jobs; `launch/submission.py` hands the missing ones to the s
 whichever points of the grid ask for them. This module does not know how jobs run.
 """
 
+import dataclasses
 from typing import Any
 
 from xpm_ce.data.overlap import overlap
-from xpm_ce.errors import UnknownKeyError, XpmCeError
+from xpm_ce.errors import ConfigurationError, UnknownKeyError, XpmCeError
 from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.graph.needs import absent, needs_of_plan
@@ -100,8 +101,16 @@ class Builder:
             for entry, below in zip(evaluation.sets or (), own, strict=True)
         ]
         sets += protocol_sets(self.wiring, document, evaluation)
+        labels = [prepared.label for prepared in sets]
+        for place, label in enumerate(labels):
+            if label in labels[:place]:
+                raise ConfigurationError(
+                    f"two evaluation sets are named {label}",
+                    where=own[place].where if place < len(own) else node.where,
+                    remedy="Give one of them another name:.",
+                )
         for prepared in sets:
-            self.shown.setdefault(prepared.label, prepared)
+            self.show(prepared)
             self.measured(
                 prepared.run, FIRST_STAGE, {**coordinates, FIRST_STAGE: prepared.first_stage}, prepared, bounds=True
             )
@@ -111,7 +120,6 @@ class Builder:
             self.evaluated(model, model.backbone, MODEL, {**coordinates, MODEL: folder.name}, sets, evaluation)
         for run_node in self.study.section("runs"):
             entry = typed(RunFile, run_node)
-            labels = [prepared.label for prepared in sets]
             if entry.set is not None and entry.set not in labels:
                 where = (run_node.get("set") or run_node).where
                 raise UnknownKeyError(entry.set, labels, where=where, kind="evaluation set")
@@ -119,6 +127,13 @@ class Builder:
             run = self.wiring.external_run(entry.path)
             self.measured(run, RUN, {**coordinates, RUN: entry.name}, prepared)
         return evaluation, sets
+
+    def show(self, prepared: PreparedSet) -> None:
+        """Remember a set for the table; one that several points of the grid describe has all their depths."""
+        known = self.shown.get(prepared.label, prepared)
+        depths = tuple(sorted({*known.depths, *prepared.depths}))
+        measures = tuple(dict.fromkeys((*known.measures, *prepared.measures)))
+        self.shown[prepared.label] = dataclasses.replace(known, depths=depths, measures=measures)
 
     def learner(self, document: Document, coordinates: dict[str, str]) -> tuple[Any, Any]:
         """The learner of a point of the grid and its checkpoint; the learners that it starts from come before it."""

@@ -17,9 +17,6 @@ from xpm_ce.settings import Document, Node
 if TYPE_CHECKING:
     from xpm_ce.graph.wiring import Wiring
 
-PLACES = ("device", "precision")
-"""Keys of `evaluation` that say how and where a first stage with a network computes"""
-
 
 def chosen_protocols(node: Node | None) -> list[Protocol]:
     """The protocols that a list of names means, each once, in its order."""
@@ -81,8 +78,7 @@ def _first_stage(row: FirstStage, section: Node, *, where: str) -> Node:
     node = Node.of(dict(row.section), where=where, path="first_stage")
     if row.section["type"] != "splade":
         return node
-    for key in PLACES:
-        if (given := section.get(key)) is not None:
+    for key, of_section in (("device", "device"), ("backbone", "splade_backbone")):
+        if (given := section.get(of_section)) is not None:
             node = node.with_value(key, given)
-    backbone = section.get("splade_backbone")
-    return node if backbone is None else node.with_value("backbone", backbone)
+    return node

@@ -48,6 +48,9 @@ class EvaluationSet(Config):
     ignore_identical_ids: Param[bool] = field(default=False)
     """Leave out a document whose id is the query's, as BEIR does (ArguAna, Quora)"""
 
+    run: Meta[Optional[Path]] = field(default=None)
+    """A TREC run, .gz or not, that is re-ranked instead of what the first stage retrieves"""
+
     @property
     def label(self) -> str:
         return self.name or self.split

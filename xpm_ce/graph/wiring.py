@@ -103,12 +103,16 @@ class Wiring:
         collection = node.get("collection") or document.require("collection")
         parts, store = self.collection(document, collection)
         queries, qrels = self.split(document, parts, entry.split)
-        run = self.first_stage(
-            document, collection, queries, entry.split, ignore_identical_ids=entry.ignore_identical_ids
-        )
+        if entry.run is not None:
+            run, name = self.external_run(entry.run), entry.run.name.removesuffix(".gz")
+        else:
+            run = self.first_stage(
+                document, collection, queries, entry.split, ignore_identical_ids=entry.ignore_identical_ids
+            )
+            name = title(document.require("first_stage"))
         return PreparedSet(
             entry.label, store, queries, qrels, run, entry.ignore_identical_ids, depths=tuple(depths),
-            measures=tuple(measures), first_stage=title(document.require("first_stage")),
+            measures=tuple(measures), first_stage=name,
         )  # fmt: skip
 
     def split(self, document: Document, parts: Parts, split: str) -> tuple[Any, Any]:
@@ -271,7 +275,7 @@ class Wiring:
         if node is None or node.value is None:
             return None
         own, chosen = node.get("sets"), chosen_protocols(node.get("protocols"))
-        if own is None and not chosen:
+        if (own is None or own.value is None) and not chosen:
             raise ConfigurationError(
                 f"{node.path}.sets is missing",
                 where=node.where,
@@ -303,7 +307,7 @@ class Wiring:
 
     def validation_sets(self, document: Document, node: Node | None) -> list[PreparedSet]:
         """The sets of the study's own that a learner is validated on."""
-        if node is None:
+        if node is None or node.value is None:
             return []
         entries = typed(list[EvaluationSet], node, tables=TABLES)
         return [self.evaluation_set(document, entry, below) for entry, below in zip(entries, node, strict=True)]

@@ -4,6 +4,7 @@ A commit does not change: what the cache holds whole is not asked for again. Off
 is asked. This module does not know what the files mean.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -49,7 +50,11 @@ def need_of(repository: str, revision: str | None) -> Need:
     """What is needed of the hub."""
     if revision is None:
         return Need(repository, WEIGHTS, "a commit", Standing.ABSENT, obstacle(repository, None) or "", False)
-    standing = Standing.HERE if cached_folder(repository, revision) is not None else Standing.ABSENT
+    folder, standing = cached_folder(repository, revision), Standing.ABSENT
+    if folder is not None:
+        with contextlib.suppress(DataError):  # an interrupted download
+            loaded_files(folder)
+            standing = Standing.HERE
     return Need(repository, WEIGHTS, f"commit {revision}", standing, fetching(repository, revision))
 
 
