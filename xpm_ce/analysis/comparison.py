@@ -212,8 +212,8 @@ def compare_systems(
 ) -> SystemComparison:
     """The results of two systems of an experiment, wherever both were measured.
 
-    By default all protocols and measures, each at its largest depth; `protocols` may be patterns. ConfigurationError
-    where nothing was measured of both; DataError where values per query cannot be read.
+    By default all protocols and measures, each at its largest depth; `protocols` may be patterns.
+    ConfigurationError where nothing was measured of both; DataError where values per query cannot be read.
     """
     procedure = procedure.checked()
     first = measured_system(results, a)
