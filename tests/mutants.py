@@ -472,7 +472,7 @@ MUTANTS = [
         "scorers/weights.py",
         "    loaded_files(folder)  # transformers",
         "    # transformers",
-        "tests/unit/test_export.py::test_a_damaged_or_incomplete_folder_is_refused_and_nothing_is_left[no tokenizer]",
+        "tests/unit/test_export.py::test_a_damaged_or_incomplete_folder_is_refused_and_nothing_is_left",
     ),
     Mutant(
         "timing: texts that were met before are not tokenised again",
