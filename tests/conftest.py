@@ -1,5 +1,6 @@
 """What several rings of tests share: running the command in a fresh process, and one workspace that is made once."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from xpm_ce.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 STUDIES = Path(__file__).parent / "studies"
@@ -51,6 +54,25 @@ def workspace_copy(tiny_workspace, tmp_path) -> Path:
     copy = tmp_path / "workspace"
     shutil.copytree(tiny_workspace, copy, symlinks=True)
     return copy
+
+
+@pytest.fixture(scope="session")
+def result_files():
+    """The module that draws result files, from the benchmarks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        yield importlib.import_module("result_files")
+
+
+@pytest.fixture(scope="session")
+def drawn(result_files, tmp_path_factory) -> Workspace:
+    """Drawn results: eight learners on three sets. The last two, one seed of the best and an untrained, are absent.
+
+    Read it; to change it, copy its workspace.
+    """
+    workspace = Workspace(tmp_path_factory.mktemp("drawn"))
+    result_files.write_study(workspace, "study", result_files.SMALL, absent=2)
+    return workspace
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COPIED = ("xpm_ce", "tests", "docs", "experiments", "pyproject.toml", "README.md", "Makefile")
+COPIED = ("xpm_ce", "tests", "benchmarks", "docs", "experiments", "pyproject.toml", "README.md", "Makefile")
 SECONDS = 300
 """After which a test that does not end is stopped; it counts as an error, not as red"""
 LOADED_ONCE = (
@@ -98,8 +98,8 @@ MUTANTS = [
     Mutant(
         "Batches: scores come back in the order of lengths",
         "engine/scoring.py",
-        "scores[np.concatenate(batches)] = ",
-        "scores[np.sort(np.concatenate(batches))] = ",
+        "scores[order] = ",
+        "scores[np.sort(order)] = ",
         "tests/parity/test_backbones.py::test_scores_of_random_lengths_are_those_of_transformers_in_any_batches",
     ),
     Mutant(
@@ -380,6 +380,56 @@ MUTANTS = [
         "if row >= indexed:",
         "if row >= indexed - 1:",
         "tests/unit/test_splade.py::test_an_interrupted_index_goes_on_and_ends_the_same",
+    ),
+    # -- statistics and tables
+    Mutant(
+        "t-test: one degree of freedom too many",
+        "analysis/statistics/paired.py",
+        "special.stdtr(queries - 1,",
+        "special.stdtr(queries,",
+        "tests/unit/test_statistics.py::test_the_t_test_of_many_systems_is_scipys_on_each",
+    ),
+    Mutant(
+        "Randomisation: what was seen does not count",
+        "analysis/statistics/paired.py",
+        "return (extreme + 1) / (draws + 1)",
+        "return extreme / draws",
+        "tests/unit/test_statistics.py::test_p_is_never_zero_where_draws_are_taken",
+    ),
+    Mutant(
+        "Holm: a step may go down again",
+        "analysis/statistics/families.py",
+        "np.maximum.accumulate(steps) if len(steps) else steps",
+        "steps",
+        "tests/unit/test_statistics.py::test_corrections_are_those_of_r",
+    ),
+    Mutant(
+        "Bootstrap: skewness six times too large",
+        "analysis/statistics/intervals.py",
+        "(6 * (centred**2).sum() ** 1.5)",
+        "((centred**2).sum() ** 1.5)",
+        "tests/unit/test_statistics.py::test_the_bootstrap_is_scipys_draw_for_draw",
+    ),
+    Mutant(
+        "Frames: a missing query counts as found",
+        "analysis/statistics/frames.py",
+        "aligned, absent = np.zeros(",
+        "aligned, absent = np.ones(",
+        "tests/unit/test_statistics.py::test_missing_queries_count_as_zero_and_are_listed",
+    ),
+    Mutant(
+        "Tables: a mean over protocols of what happens to be there",
+        "analysis/cells.py",
+        "if cell is not None and cell.complete]",
+        "if cell is not None and cell.values]",
+        "tests/unit/test_tables.py::test_a_mean_over_protocols_is_there_only_where_every_one_is_complete",
+    ),
+    Mutant(
+        "Tables: two baselines are compared with each other twice",
+        "analysis/significance.py",
+        "*sorted((self.row, self.baseline))",
+        "self.row, self.baseline",
+        "tests/unit/test_significance.py::test_two_baselines_are_compared_with_each_other_once",
     ),
 ]
 

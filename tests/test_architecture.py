@@ -35,11 +35,12 @@ ALLOWED = {
     "evaluate": GROUND | {"data", "measures", "tokens", "engine", "scorers"},
     "analysis": {"errors", "atomic", "workspace", "parameters", "measures", "protocols"},
     "publish": GROUND | {"data", "measures", "tokens", "engine", "scorers", "losses", "analysis"},
+    "interop": GROUND | {"data", "tokens", "engine", "scorers"},
     "extensions": GROUND | {"settings", "data", "losses", "samplers", "scorers"},
     "graph": GROUND
     | {"settings", "measures", "protocols", "data", "tokens", "engine", "scorers", "losses", "samplers", "firststage"}
     | {"learn", "evaluate"}
-    | {"extensions"},
+    | {"extensions", "interop"},
     "launch": GROUND | {"graph", "analysis"},
     "experiment": GROUND | {"settings", "graph", "launch", "extensions"},
     "declaration": GROUND | {"settings", "graph", "experiment", "analysis"},

@@ -138,6 +138,19 @@ def test_systems_take_turns_and_warm_up_is_not_timed(script):
     ]  # fmt: skip
 
 
+def test_tables_of_drawn_results_are_timed():
+    """The figures of the full study (3 564 evaluations) are in docs/statistics.md; this one is small."""
+    command = [sys.executable, str(BENCHMARKS / "tables.py"), "--quick"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    told = json.loads(process.stdout.splitlines()[-1])
+    assert told["evaluations"] == 24
+    assert set(told["tables"]) == {"means", "t", "randomisation", "t_two_baselines"}
+    assert told["tables"]["means"]["marks"] == 0 < told["tables"]["t"]["marks"]
+    assert told["tables"]["t"]["processor"] < 10
+    assert told["peak_mib"] < 1000
+
+
 def test_texts_are_as_long_as_those_of_ms_marco(script, tmp_path):
     world = script("workload").make_world(tmp_path, queries=200, passages=2000, seed=1)
     words = [len(text.split()) for text in world.passages]

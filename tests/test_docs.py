@@ -207,6 +207,7 @@ def test_a_command_of_the_documentation_works(command, tiny_workspace, run_comma
         learners = sorted(path.name for path in tiny_workspace.glob("jobs/xpm_ce.learn.learner/*"))
         stand_for = {"quickstart": "tiny", "A": learners[0], "B": learners[1]}
         words = [stand_for.get(word, word) for word in words]
+        words = [str(tmp_path / word) if word.startswith("exported/") else word for word in words]
         workdir = tiny_workspace
         if any(word.startswith("collection.seed") for word in words):  # another collection: planned, not run
             words[words.index("run")] = "plan"

@@ -31,6 +31,9 @@ RECORDED_PACKAGES = (
 OURS = (".done", ".failed", ".pid", ".out", ".err", ".lock", ".py", ".sh", ".code", ".tmp")
 """Endings of files that experimaestro, not the task, keeps in a job's folder"""
 
+FOR_VIEWERS = ("tensorboard",)
+"""Folders that repeat other outputs for a program that shows them: a job is complete without them"""
+
 
 class Job(Task):
     """A task whose `compute` is wrapped: outputs are listed when it ends, the cause is recorded when it fails."""
@@ -115,7 +118,7 @@ def listed_files(folder: Path) -> list[dict]:
     files = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if not path.is_file() or relative.parts[0].startswith("."):
+        if not path.is_file() or relative.parts[0].startswith(".") or relative.parts[0] in FOR_VIEWERS:
             continue
         bookkeeping = len(relative.parts) == 1 and (
             path.name in (OUTPUTS, FAILURE, "params.json") or path.suffix in OURS

@@ -22,6 +22,7 @@ from xpm_ce.data.runs import ExternalRun
 from xpm_ce.data.split import Fold, QueriesOfFold
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.data.triples import TripleTrainingSet
+from xpm_ce.evaluate.efficiency import Efficiency
 from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.firststage.splade import SpladeEncoder, SpladeIndex, SpladePostings, SpladeRetrieve
 from xpm_ce.graph.study import Study
@@ -61,6 +62,13 @@ SINGLE = {
     "a package's backbone": lambda: PackageBackbone.C(package="x", sha256=SHA),
     "a cross-encoder": lambda: CrossEncoder.C(backbone=LocalBackbone.C(**LOCAL), max_length=128),
     "an existing model": lambda: PretrainedModel.C(backbone=LocalBackbone.C(**LOCAL), max_length=128),
+    "timing an existing model": lambda: Efficiency.C(
+        model=PretrainedModel.C(backbone=LocalBackbone.C(**LOCAL), max_length=128),
+        run=ExternalRun.C(**LOCAL),
+        queries=QUERIES,
+        store=STORE,
+        depth=100,
+    ),
     "InfoNCE, defaults": lambda: InfoNCE.C(),
     "ADR-MSE, another temperature": lambda: AdrMse.C(temperature=0.5),
     "a group sampler": lambda: GroupSampler.C(queries=8, negatives=7),

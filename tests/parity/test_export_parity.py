@@ -3,8 +3,11 @@
 The models are small and random, of the real classes, with tokenizers of the true layout.
 """
 
+import contextlib
+import io
 import itertools
 import json
+import re
 import shutil
 
 import numpy as np
@@ -77,6 +80,18 @@ def test_sentence_transformers_finds_what_it_writes_itself(exported, tmp_path):
         versions = [each.pop("__version__", {}) if isinstance(each, dict) else {} for each in (one, other)]
         assert one == other
         assert versions[0].keys() == versions[1].keys()
+
+
+def test_the_scores_of_the_card_are_those_that_its_snippets_print(exported):
+    card = (exported.folder / "README.md").read_text()
+    snippets = [code for code in re.findall(r"```python\n(.*?)```", card, re.DOTALL) if "print(" in code]
+    assert len(snippets) == 2
+    for code in snippets:
+        promised = json.loads(re.findall(r"# (\[.*\])", code)[-1])
+        assert max(promised) - min(promised) > 0.001
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(code.replace('"mine"', repr(str(exported.folder))), {})
+        assert json.loads(printed.getvalue()) == pytest.approx(promised, abs=1.5e-4)  # the fourth decimal is rounded
 
 
 def test_weights_are_fp32_in_safetensors_and_those_that_were_given(exported, published):

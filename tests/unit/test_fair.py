@@ -223,10 +223,10 @@ def test_the_command_prints_what_its_json_twin_holds(trained_study):
     assert "+50 %" in text.stdout
 
 
-def test_the_command_says_what_it_cannot_compare_yet(trained_study):
-    result = CliRunner().invoke(cli, ["compare", "a", "b", "--workdir", str(trained_study.workspace.path)])
-    assert result.exit_code == 2
-    assert "--fair" in result.output
+def test_results_of_learners_that_are_not_measured_yet_are_not_compared(trained_study):
+    arguments = ["compare", "loss=infonce", "loss=adr-mse", "--workdir", str(trained_study.workspace.path)]
+    with pytest.raises(ConfigurationError, match="loss=infonce is not measured yet"):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
 
 
 def test_comparing_reads_files_only(trained_study):

@@ -12,8 +12,11 @@ from scipy import stats
 from xpm_ce.analysis.statistics.families import CORRECTIONS, benjamini_hochberg, bonferroni, holm
 from xpm_ce.analysis.statistics.frames import QueryValues, side_by_side
 from xpm_ce.analysis.statistics.intervals import bootstrap, hierarchical_bootstrap
-from xpm_ce.analysis.statistics.paired import TESTS, effect_size, outcomes, randomisation, t_test
+from xpm_ce.analysis.statistics.paired import effect_size, outcomes, randomisation, t_test
+from xpm_ce.analysis.statistics.procedure import Procedure
 from xpm_ce.errors import DataError
+
+TESTS = {"t": t_test, "randomisation": randomisation}
 
 
 def measured(rng: np.random.Generator, queries: int, systems: int) -> np.ndarray:
@@ -150,6 +153,17 @@ def test_corrections_are_those_of_r():
     assert bonferroni(p_values).tolist() == pytest.approx([0.04, 0.16, 0.12, 0.02])
     assert benjamini_hochberg(p_values).tolist() == pytest.approx([0.02, 0.04, 0.04, 0.02])
     assert all(correct(np.empty(0)).size == 0 for correct in CORRECTIONS.values())
+
+
+def test_draws_that_are_too_few_for_any_mark_over_a_family_are_told():
+    """With 10 000 draws p is at least 1 / 10 001, and 501 times that is above 0.05."""
+    asked = Procedure(test="randomisation")
+    assert asked.warning(500) == ""
+    assert asked.adjusted(np.full(500, 1 / 10_001)).min() < 0.05
+    assert asked.adjusted(np.full(501, 1 / 10_001)).min() > 0.05
+    assert "give more than --draws 10020" in asked.warning(501)
+    assert asked._replace(draws=10_020).adjusted(np.full(501, 1 / 10_021)).min() < 0.05
+    assert asked._replace(correction="bh").warning(10**6) == Procedure().warning(10**6) == ""
 
 
 # -- intervals ----------------------------------------------------------------------------------------------

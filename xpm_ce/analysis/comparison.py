@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from xpm_ce.analysis.layouts import chosen_protocols
 from xpm_ce.analysis.results import Results
-from xpm_ce.analysis.statistics.families import CORRECTION_NAMES, CORRECTIONS
 from xpm_ce.analysis.statistics.frames import seeds_by_query, side_by_side
 from xpm_ce.analysis.statistics.intervals import Interval, bootstrap, hierarchical_bootstrap
-from xpm_ce.analysis.statistics.paired import TEST_NAMES, TESTS, effect_size, outcomes
+from xpm_ce.analysis.statistics.paired import effect_size, outcomes
+from xpm_ce.analysis.statistics.procedure import DEFAULT, RANDOMISATION, T_TEST, Procedure
 from xpm_ce.analysis.systems import MeasuredSystem, measured_system
 from xpm_ce.analysis.tables_text import columns
 from xpm_ce.analysis.top_documents import TopDocument, beside, rankings, run_file
 from xpm_ce.errors import ConfigurationError
-from xpm_ce.workspace import Workspace
 
 LARGEST = 3
 """Wins, and losses, that are shown with both rankings"""
@@ -57,7 +57,8 @@ class Line:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            **{name: getattr(self, name) for name in ("protocol", "depth", "measure", "queries", "a", "b", "difference")},
+            "protocol": self.protocol, "depth": self.depth, "measure": self.measure, "queries": self.queries,
+            "a": self.a, "b": self.b, "difference": self.difference,
             "interval": self.interval._asdict(),
             "interval_over_seeds": self.interval_over_seeds._asdict() if self.interval_over_seeds else None,
             "p_values": self.p_values, "adjusted": self.adjusted,
@@ -112,21 +113,32 @@ class SystemComparison:
     experiment: str
     a: MeasuredSystem
     b: MeasuredSystem
-    test: str
-    correction: str
-    alpha: float
+    procedure: Procedure
     lines: tuple[Line, ...]
     largest: tuple[Largest, ...]
 
     def render(self) -> str:
-        header = ["protocol", "measure", "A", "B", "B - A", "95 % interval", "p", "p adjusted", "d", "B wins / ties / loses"]
+        header = [
+            "protocol",
+            "measure",
+            "A",
+            "B",
+            "B - A",
+            "95 % interval",
+            "p",
+            "p adjusted",
+            "d",
+            "B wins / ties / loses",
+        ]
         rows = []
         for line in self.lines:
-            mark = "" if line.adjusted > self.alpha else " ↑" if line.difference > 0 else " ↓"
+            mark = "" if line.adjusted > self.procedure.alpha else " ↑" if line.difference > 0 else " ↓"
+            interval = f"{line.interval.low:+.4f} to {line.interval.high:+.4f}"
+            effect = "–" if math.isnan(line.effect) else f"{line.effect:+.2f}"
             rows.append([
                 f"{line.protocol} ({line.queries} queries), depth {line.depth}", line.measure, f"{line.a:.4f}",
-                f"{line.b:.4f}", f"{line.difference:+.4f}{mark}", f"{line.interval.low:+.4f} to {line.interval.high:+.4f}",
-                _p(line.p_values[self.test]), _p(line.adjusted), "–" if math.isnan(line.effect) else f"{line.effect:+.2f}",
+                f"{line.b:.4f}", f"{line.difference:+.4f}{mark}", interval,
+                _p(line.p_values[self.procedure.test]), _p(line.adjusted), effect,
                 f"{line.wins} / {line.ties} / {line.losses}",
             ])  # fmt: skip
         parts = [f"A  {self.a.title}\nB  {self.b.title}", columns([header, *rows]), "\n".join(self.notes())]
@@ -140,16 +152,17 @@ class SystemComparison:
     def notes(self) -> list[str]:
         """How the numbers came to be, and what is missing."""
         notes = [
-            f"p: {TEST_NAMES[self.test]} over queries, two-sided; adjusted by {CORRECTION_NAMES[self.correction]} over "
-            f"{len(self.lines)} lines; ↑ ↓ where at most {self.alpha:g}. Interval: bootstrap over queries (BCa). "
-            "d: mean difference in standard deviations of the differences."
+            f"p: {self.procedure.test_name} over queries, two-sided; adjusted by {self.procedure.correction_name} "
+            f"over the {len(self.lines)} shown; ↑ ↓ where at most {self.procedure.alpha:g}. Interval: bootstrap over "
+            "queries (BCa). d: mean difference in standard deviations of the differences."
         ]
+        notes += [warning] if (warning := self.procedure.warning(len(self.lines))) else []
         for line in self.lines:
             if line.interval_over_seeds is not None:
                 low, high, _ = line.interval_over_seeds
                 notes.append(
-                    f"For other seeds too (hierarchical bootstrap): {line.protocol}, depth {line.depth}, {line.measure}: "
-                    f"{low:+.4f} to {high:+.4f}."
+                    f"For other seeds too (hierarchical bootstrap): {line.protocol}, depth {line.depth}, "
+                    f"{line.measure}: {low:+.4f} to {high:+.4f}."
                 )
             for name, queries in zip("AB", line.missing, strict=True):
                 if queries:
@@ -157,8 +170,10 @@ class SystemComparison:
                         f"{len(queries)} queries of {line.protocol} without values of {name} count as 0: "
                         f"{', '.join(queries[:5])}{', ...' if len(queries) > 5 else ''}."
                     )
-        if any(each.wins or each.losses for each in self.largest) and max(len(self.a.seeds), len(self.b.seeds)) > 1:
-            notes.append("Rankings below are those of the first seed, values the mean over seeds.")
+        if any(query.documents_a or query.documents_b for each in self.largest for query in (*each.wins, *each.losses)):
+            seeds = max(len(self.a.seeds), len(self.b.seeds)) > 1
+            first = "; the rankings are those of the first seed, the values means over seeds" if seeds else ""
+            notes.append(f"Below, each document with its rank in the other's ranking{first}.")
         return list(dict.fromkeys(notes))
 
     def as_json(self) -> dict[str, Any]:
@@ -166,12 +181,13 @@ class SystemComparison:
             "schema": 1, "experiment": self.experiment,
             **{
                 name: {
-                    "name": each.name, "system": each.system, "coordinates": each.coordinates, "seeds": list(each.seeds),
+                    "name": each.name, "system": each.system, "coordinates": each.coordinates,
+                    "seeds": list(each.seeds),
                     "jobs": list(dict.fromkeys(row.job for row in each.rows)),
                 }
                 for name, each in (("a", self.a), ("b", self.b))
             },
-            "test": self.test, "correction": self.correction, "alpha": self.alpha,
+            **self.procedure._asdict(),
             "lines": [line.as_json() for line in self.lines],
             "largest": [
                 {
@@ -185,24 +201,31 @@ class SystemComparison:
 
 
 def compare_systems(
-    workspace: Workspace, results: Results, a: str, b: str, *, measures: tuple[str, ...] = (),
-    depths: tuple[int, ...] = (), protocols: tuple[str, ...] = (), test: str = "t", correction: str = "holm",
-    alpha: float = 0.05,
-) -> SystemComparison:  # fmt: skip
+    results: Results,
+    a: str,
+    b: str,
+    *,
+    measures: tuple[str, ...] = (),
+    depths: tuple[int, ...] = (),
+    protocols: tuple[str, ...] = (),
+    procedure: Procedure = DEFAULT,
+) -> SystemComparison:
     """The results of two systems of an experiment, wherever both were measured.
 
-    By default all protocols and measures, each at its largest depth. ConfigurationError where nothing was measured of
-    both; DataError where values per query cannot be read.
+    By default all protocols and measures, each at its largest depth; `protocols` may be patterns.
+    ConfigurationError where nothing was measured of both; DataError where values per query cannot be read.
     """
-    first = measured_system(workspace, results, a)
-    second = measured_system(workspace, results, b, near=first)
+    procedure = procedure.checked()
+    first = measured_system(results, a)
+    second = measured_system(results, b, near=first)
+    known = results.layout["protocols"]
+    chosen = chosen_protocols(known, protocols)
     shared = dict.fromkeys((row.protocol, row.depth, row.measure) for row in first.rows)
     places = [place for place in shared if second.results_at(*place)]
-    places = [place for place in places if place[0] in (protocols or (place[0],)) and place[2] in (measures or (place[2],))]
+    places = [place for place in places if place[0] in chosen and place[2] in (measures or (place[2],))]
     deepest = {protocol: max(depth for each, depth, _ in places if each == protocol) for protocol, _, _ in places}
     places = [place for place in places if place[1] in (depths or (deepest[place[0]],))]
     order = {name: number for number, name in enumerate(results.layout["measures"])}
-    known = results.layout["protocols"]
     places.sort(key=lambda place: (known.index(place[0]), place[1], order.get(place[2], len(order))))
     if not places:
         raise ConfigurationError(
@@ -210,24 +233,28 @@ def compare_systems(
             where=results.experiment,
             remedy=f"Protocols: {', '.join(known)}; measures: {', '.join(order)}.",
         )
-    lines = [_line(results, first, second, place) for place in places]
-    adjusted = CORRECTIONS[correction](np.array([line.p_values[test] for line in lines]))
+    lines = [_line(results, first, second, place, procedure) for place in places]
+    adjusted = procedure.adjusted(np.array([line.p_values[procedure.test] for line in lines]))
     corrected = tuple(dataclasses.replace(line, adjusted=float(p)) for line, p in zip(lines, adjusted, strict=True))
     main = {protocol: place for place in reversed(places) for protocol in [place[0]]}
     largest = tuple(_largest(results, first, second, place) for place in main.values()) if len(main) == 1 else ()
-    return SystemComparison(results.experiment, first, second, test, correction, alpha, corrected, largest)
+    return SystemComparison(results.experiment, first, second, procedure, corrected, largest)
 
 
-def _line(results: Results, a: MeasuredSystem, b: MeasuredSystem, place: tuple[str, int, str]) -> Line:
+def _line(
+    results: Results, a: MeasuredSystem, b: MeasuredSystem, place: tuple[str, int, str], procedure: Procedure
+) -> Line:
     runs = [[results.query_values(row) for row in side.results_at(*place)] for side in (a, b)]
     frame = side_by_side(runs)
     means, differences = frame.values.mean(axis=0), frame.values[:, 1:] - frame.values[:, :1]
     by_seed = [seeds_by_query(side, frame.query_ids)[0] for side in runs]
     won = outcomes(differences)
+    p_values = {test: float(procedure._replace(test=test).p_values(differences)[0]) for test in (T_TEST, RANDOMISATION)}
     return Line(
         *place, len(frame.query_ids), float(means[0]), float(means[1]), bootstrap(differences[:, 0]),
         hierarchical_bootstrap(*by_seed) if max(map(len, runs)) > 1 else None,
-        {name: float(test(differences)[0]) for name, test in TESTS.items()}, math.nan, float(effect_size(differences)[0]),
+        p_values, math.nan,
+        float(effect_size(differences)[0]),
         int(won.wins[0]), int(won.ties[0]), int(won.losses[0]), (tuple(frame.missing[0]), tuple(frame.missing[1])),
     )  # fmt: skip
 

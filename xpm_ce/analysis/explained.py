@@ -7,8 +7,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from xpm_ce.analysis.cells import Cell
 from xpm_ce.analysis.results import Results
-from xpm_ce.analysis.tables import Cell, Table
+from xpm_ce.analysis.tables import Table
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 
 SHOWN = ("learn", "rerank", "retrieve", "measure")
@@ -68,7 +69,8 @@ def _split(text: str, table: Table) -> list[tuple[str, str]]:
     return [
         (row, column)
         for row, column in pairs
-        if _same(text) == _same(f"{row},{column}" if column else row) or (len(columns) == 1 and _same(text) == _same(row))
+        if _same(text) == _same(f"{row},{column}" if column else row)
+        or (len(columns) == 1 and _same(text) == _same(row))
     ]
 
 
@@ -79,7 +81,11 @@ def _same(text: str) -> str:
 def _values(table: Table, row: str, column: str, results: Results) -> list[dict[str, Any]]:
     """Each value of a cell, of a mean over protocols those that it is the mean of, then those that are not there."""
     cell, order = table.cells[row][column], table.rows[row].order
-    means = {each.job: each.mean for each in table.results if ((each.measure, each.depth), each.order) == (cell.measured, order)}
+    means = {
+        each.job: each.mean
+        for each in table.results
+        if ((each.measure, each.depth), each.order) == (cell.measured, order)
+    }
     found = []
     for job in (*cell.jobs, *cell.absent_jobs):
         behind = [each for each in results.behind(job) if each["kind"] in SHOWN]

@@ -4,6 +4,7 @@ This module does not know values, nor how a table is written down.
 """
 
 import dataclasses
+import fnmatch
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -47,7 +48,8 @@ class ColumnKey(NamedTuple):
 
     labels: tuple[str, ...]
     protocols: tuple[str, ...]
-    """Several for a mean over protocols"""
+    """Those of a mean, or the one"""
+    is_mean: bool = False
 
     @property
     def text(self) -> str:
@@ -173,16 +175,25 @@ class Layout:
             return {}
         at, found = self.columns.index(PROTOCOL), {}
         others = dict.fromkeys((*column.labels[:at], "", *column.labels[at + 1 :]) for column in columns)
-        for name, protocols in self.averages.items():
+        whole = {name: each for name, each in self.averages.items() if set(each) <= set(self.labels[PROTOCOL])}
+        for name, protocols in whole.items():
             for place in others:
                 parts = [ColumnKey((*place[:at], each, *place[at + 1 :]), (each,)) for each in protocols]
-                found[ColumnKey((*place[:at], name, *place[at + 1 :]), tuple(protocols))] = parts
+                found[ColumnKey((*place[:at], name, *place[at + 1 :]), tuple(protocols), is_mean=True)] = parts
         return found
 
 
 def seed_label(coordinates: Mapping[str, str], over: Sequence[str]) -> str:
     """Where a result stands on the averaged axes."""
     return ", ".join(coordinates[axis] for axis in over if axis in coordinates)
+
+
+def chosen_protocols(known: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """The protocols that fit one of some patterns, in their order; all where there is no pattern."""
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            raise UnknownKeyError(pattern, known, where="--protocol", kind="protocol")
+    return [each for each in known if not patterns or any(fnmatch.fnmatch(each, pattern) for pattern in patterns)]
 
 
 def _named(places: Sequence[str], name: str, others: Sequence[str]) -> tuple[str, ...]:

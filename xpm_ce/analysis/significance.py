@@ -15,11 +15,11 @@ import numpy as np
 
 from xpm_ce.analysis.layouts import Row
 from xpm_ce.analysis.results import ResultRow, Results
-from xpm_ce.analysis.statistics.families import CORRECTION_NAMES, CORRECTIONS
 from xpm_ce.analysis.statistics.frames import Frame, QueryValues, side_by_side
-from xpm_ce.analysis.statistics.paired import TEST_NAMES, TESTS, effect_size, outcomes
+from xpm_ce.analysis.statistics.paired import effect_size, outcomes
+from xpm_ce.analysis.statistics.procedure import DEFAULT, Procedure
 from xpm_ce.analysis.tables import Table
-from xpm_ce.errors import ConfigurationError, DataError, UnknownKeyError
+from xpm_ce.errors import DataError, UnknownKeyError
 
 BETTER, WORSE = "↑", "↓"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -53,9 +53,7 @@ class Comparison(NamedTuple):
 class Family:
     """The comparisons of a table, and what was asked for."""
 
-    test: str
-    correction: str
-    alpha: float
+    procedure: Procedure
     baselines: tuple[str, ...]
     """As they were named; the first has the letter a"""
     rows: dict[str, str]
@@ -71,7 +69,7 @@ class Family:
     def significant(self, row: str, column: str) -> list[Comparison]:
         """The comparisons of a cell whose adjusted p-value is at most alpha."""
         own = self._by_cell.get((row, column), [])
-        return [each for each in own if each.adjusted <= self.alpha]
+        return [each for each in own if each.adjusted <= self.procedure.alpha]
 
     def marks(self, row: str, column: str) -> str:
         """Arrows; with several baselines, each with the letters of those that it is better or worse than."""
@@ -90,17 +88,21 @@ class Family:
     @property
     def sentence(self) -> str:
         """Test, family and alpha, for captions."""
-        named = [f"{name} ({LETTERS[at]})" if len(self.baselines) > 1 else name for at, name in enumerate(self.baselines)]
+        named = [
+            f"{name} ({LETTERS[at]})" if len(self.baselines) > 1 else name for at, name in enumerate(self.baselines)
+        ]
         return (
-            f"better or worse than {', '.join(named)} by the {TEST_NAMES[self.test]} over queries (two-sided, seeds "
-            f"averaged per query), {CORRECTION_NAMES[self.correction]} over {self.size} comparisons, "
-            f"alpha {self.alpha:g}"
+            f"better or worse than {'; '.join(named)} by the {self.procedure.test_name} over queries (two-sided, seeds "
+            f"averaged per query), {self.procedure.correction_name} over {self.size} comparisons, "
+            f"alpha {self.procedure.alpha:g}"
         )
 
     def notes(self) -> list[str]:
         notes = [f"{BETTER} {WORSE}: {self.sentence}."]
+        notes += [warning] if (warning := self.procedure.warning(self.size)) else []
         if self.incomplete:
-            notes.append(f"Not compared before all their seeds are there: {self.incomplete} cells.")
+            cells = f"{self.incomplete} cell{'' if self.incomplete == 1 else 's'}"
+            notes.append(f"Not compared before all their seeds are there: {cells}.")
         for row, column, queries in self.missing:
             where = f"{row} | {column}" if column else row
             notes.append(f"Absent from the values of {where}, counted as 0: {len(queries)} queries ({queries[0]} ...).")
@@ -108,7 +110,7 @@ class Family:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "test": self.test, "correction": self.correction, "alpha": self.alpha, "baselines": list(self.baselines),
+            **self.procedure._asdict(), "baselines": list(self.baselines),
             "family": self.size,
             "comparisons": [
                 {**each._asdict(), "effect": None if math.isnan(each.effect) else each.effect}
@@ -128,10 +130,7 @@ class Family:
         return found
 
 
-def tested(
-    table: Table, results: Results, *, baselines: Sequence[str], test: str = "t", correction: str = "holm",
-    alpha: float = 0.05,
-) -> Table:  # fmt: skip
+def with_tests(table: Table, results: Results, *, baselines: Sequence[str], procedure: Procedure = DEFAULT) -> Table:
     """The table with its systems compared with baselines.
 
     A baseline is a row by its label, or `axis=value` for the row that has this value and is as the compared one
@@ -139,15 +138,14 @@ def tested(
     row; ConfigurationError for an alpha that is no probability; DataError where values per query cannot be read, or
     two systems share no query.
     """
-    if not 0 < alpha < 1:
-        raise ConfigurationError(f"alpha is a probability, not {alpha}", remedy="Give, for example, --alpha 0.05.")
+    procedure = procedure.checked()
     resolved = [_Baseline(name, letter, table) for name, letter in zip(baselines, LETTERS, strict=False)]
     reader = _Reader(results, table)
     found: list[Comparison] = []
     missing: list[tuple[str, str, tuple[str, ...]]] = []
     incomplete = 0
     for column, key in table.column_keys.items():
-        if len(key.protocols) > 1:
+        if key.is_mean:
             continue
         there = {row for row, cells in table.cells.items() if column in cells and cells[column].complete}
         pairs = [
@@ -165,30 +163,30 @@ def tested(
         systems = list(dict.fromkeys(name for row, base, _ in pairs for name in (base, row)))
         frame = side_by_side([reader.runs(row, column) for row in systems])
         _check_shared(frame, systems, column)
-        missing += [
-            (row, column, tuple(absent)) for row, absent in zip(systems, frame.missing, strict=True) if absent
-        ]
-        found += _compared(frame, systems, pairs, column, test)
+        missing += [(row, column, tuple(absent)) for row, absent in zip(systems, frame.missing, strict=True) if absent]
+        found += _compared(frame, systems, pairs, column, procedure)
     # two baselines are compared with each other once, whichever is named first
     family = {each.pair: each.p for each in found}
-    adjusted = dict(zip(family, CORRECTIONS[correction](np.array([*family.values()])).tolist(), strict=True))
+    adjusted = dict(zip(family, procedure.adjusted(np.array([*family.values()])).tolist(), strict=True))
     comparisons = tuple(each._replace(adjusted=adjusted[each.pair]) for each in found)
     rows = {each.row: each.letter for each in resolved if each.row is not None}
     tests = Family(
-        test, correction, alpha, tuple(baselines), rows, len(family), comparisons, tuple(missing), incomplete
+        procedure, tuple(baselines), rows, len(family), comparisons, tuple(missing), incomplete
     )  # fmt: skip
     return dataclasses.replace(table, tests=tests)
 
 
 def _compared(
-    frame: Frame, systems: list[str], pairs: list[tuple[str, str, str]], column: str, test: str
+    frame: Frame, systems: list[str], pairs: list[tuple[str, str, str]], column: str, procedure: Procedure
 ) -> list[Comparison]:
     at = {row: index for index, row in enumerate(systems)}
-    differences = frame.values[:, [at[row] for row, _, _ in pairs]] - frame.values[:, [at[base] for _, base, _ in pairs]]
-    p_values, effects, won = TESTS[test](differences), effect_size(differences), outcomes(differences)
+    differences = (
+        frame.values[:, [at[row] for row, _, _ in pairs]] - frame.values[:, [at[base] for _, base, _ in pairs]]
+    )
+    found, effects, won = procedure.p_values(differences), effect_size(differences), outcomes(differences)
     return [
         Comparison(
-            row, column, base, letter, float(differences[:, index].mean()), float(p_values[index]), math.nan,
+            row, column, base, letter, float(differences[:, index].mean()), float(found[index]), math.nan,
             float(effects[index]), int(won.wins[index]), int(won.ties[index]), int(won.losses[index]),
         )
         for index, (row, base, letter) in enumerate(pairs)
@@ -199,8 +197,8 @@ def _check_shared(frame: Frame, systems: list[str], column: str) -> None:
     for row, absent in zip(systems, frame.missing, strict=True):
         if 2 * len(absent) > len(frame.query_ids):
             raise DataError(
-                f"{row} has values for {len(frame.query_ids) - len(absent)} of the {len(frame.query_ids)} queries of the "
-                f"column {column or row}",
+                f"{row} has values for {len(frame.query_ids) - len(absent)} of the {len(frame.query_ids)} queries of "
+                f"the column {column or row}",
                 remedy="Two protocols never share a column: name the sets apart in the YAML.",
             )
 

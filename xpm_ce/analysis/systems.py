@@ -9,10 +9,13 @@ from pathlib import Path
 
 from xpm_ce.analysis.results import ResultRow, Results
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
-from xpm_ce.workspace import FIRST_STAGE, MODEL, RUN, TRAINED, Workspace
+from xpm_ce.workspace import FIRST_STAGE, MODEL, RUN, TRAINED
 
 NAMING = (FIRST_STAGE, MODEL, RUN)
 """Coordinates that name a system which is not in the grid"""
+
+SHORTEST = 6
+"""Characters from which a word is taken for an identity of a job that has no result"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +38,7 @@ class MeasuredSystem:
         return [row for row in self.rows if (row.protocol, row.depth, row.measure) == (protocol, depth, measure)]
 
 
-def measured_system(
-    workspace: Workspace, results: Results, text: str, *, near: MeasuredSystem | None = None
-) -> MeasuredSystem:
+def measured_system(results: Results, text: str, *, near: MeasuredSystem | None = None) -> MeasuredSystem:
     """The system that `text` means.
 
     `axis=value,axis=value` is a place in the grid, all seeds of it unless one is named; a first word without `=` says
@@ -48,16 +49,21 @@ def measured_system(
     """
     over = results.layout["over"]
     given = [row for row in results.rows if row.order == "given"]
-    fitting = _fitting(workspace, results, given, text)
+    fitting = _fitting(results, given, text)
     if not fitting:
         planned = _fitting_missing(results, text)
         if planned:
             raise ConfigurationError(
-                f"{text} is not measured yet", where=str(workspace.path), remedy="`xpm-ce status` says why."
+                f"{text} is not measured yet", where=results.experiment, remedy="`xpm-ce status` says why."
             )
-        known = sorted({f"{axis}={value}" for row in given for axis, value in row.coordinates.items() if axis not in NAMING})
+        known = sorted(
+            {f"{axis}={value}" for row in given for axis, value in row.coordinates.items() if axis not in NAMING}
+        )
         raise UnknownKeyError(
-            text, [*dict.fromkeys(_name(row) for row in given), *known], where=results.experiment, kind="system of the plan:"
+            text,
+            [*dict.fromkeys(_name(row) for row in given), *known],
+            where=results.experiment,
+            kind="system of the plan:",
         )
     points: dict[tuple[str, ...], list[ResultRow]] = {}
     for row in fitting:
@@ -74,7 +80,7 @@ def measured_system(
     return MeasuredSystem(name, first.system, coordinates, seeds, tuple(rows))
 
 
-def _fitting(workspace: Workspace, results: Results, rows: list[ResultRow], text: str) -> list[ResultRow]:
+def _fitting(results: Results, rows: list[ResultRow], text: str) -> list[ResultRow]:
     for same in (str, str.casefold, _letters_and_digits):
         if found := [row for row in rows if _means(text, row.system, row.coordinates, same)]:
             return found
@@ -82,17 +88,25 @@ def _fitting(workspace: Workspace, results: Results, rows: list[ResultRow], text
         return []
     if Path(text).is_dir():
         identity = Path(text).absolute().name
-    elif any(job.startswith(text) for job in results.jobs):
-        identity = workspace.find_job(text).identity
     else:
-        return []
+        jobs = [job for job in results.jobs if job.startswith(text)]
+        if len(jobs) > 1:
+            shown = ", ".join(f"{results.jobs[job]['kind']} {job[:12]}" for job in jobs[:5])
+            raise ConfigurationError(
+                f"{len(jobs)} jobs of the plan start with {text}",
+                where=results.experiment,
+                remedy=f"Among them {shown}.",
+            )
+        if not jobs:
+            return []
+        identity = jobs[0]
     return [row for row in rows if _comes_from(results, row, identity)]
 
 
 def _fitting_missing(results: Results, text: str) -> bool:
     return any(
         _means(text, each["system"], each["coordinates"], _letters_and_digits)
-        or any(job["id"].startswith(text) for job in results.behind(each["job"]))
+        or (len(text) >= SHORTEST and any(job["id"].startswith(text) for job in results.behind(each["job"])))
         for each in results.missing
     )
 

@@ -7,69 +7,19 @@ share a column: there is a table each, or a column each. This module does not re
 import collections
 import dataclasses
 import itertools
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xpm_ce.analysis.layouts import DEPTH, MEASURE, PROTOCOL, ColumnKey, Layout, Row, seed_label
+from xpm_ce.analysis.cells import ABSENT, Cell, mean_over_protocols
+from xpm_ce.analysis.layouts import DEPTH, MEASURE, PROTOCOL, ColumnKey, Layout, Row, chosen_protocols, seed_label
 from xpm_ce.analysis.results import ResultRow, Results
 from xpm_ce.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from xpm_ce.analysis.significance import Family
 
-ABSENT = "–"
 LISTED = 12
 """Absent cells that the text lists; the JSON form lists all"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """The values of one cell, one per seed, and the jobs behind them."""
-
-    values: tuple[float, ...]
-    jobs: tuple[str, ...]
-    seeds: tuple[str, ...] = ()
-    """Where each value stands on the averaged axes"""
-    absent: tuple[str, ...] = ()
-    """Planned places on the averaged axes whose result is not there yet"""
-    absent_jobs: tuple[str, ...] = ()
-    measured: tuple[str, int] | None = None
-    """Measure and depth; None where there is no value"""
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned seed is there: only then is it compared, and only then may it enter a mean."""
-        return bool(self.values) and not self.absent_jobs
-
-    @property
-    def mean(self) -> float:
-        return statistics.fmean(self.values)
-
-    @property
-    def std(self) -> float | None:
-        """Sample standard deviation over seeds; None for a single value."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    @property
-    def printed(self) -> str:
-        """The mean x 100 with one decimal, as tables in the field are printed."""
-        return f"{100 * self.mean:.1f}" if self.values else ABSENT
-
-    def render(self, *, spread: bool = True) -> str:
-        """The mean, the deviation over seeds, and how many of the planned seeds it is made of where some lack."""
-        if not self.values:
-            return ABSENT
-        deviation = "" if self.std is None or not spread else f" ± {100 * self.std:.1f}"
-        planned = len(self.values) + len(self.absent_jobs)
-        return f"{self.printed}{deviation}{f' ({len(self.values)} of {planned})' if self.absent_jobs else ''}"
-
-    def as_json(self) -> dict[str, Any]:
-        described: dict[str, Any] = {
-            "mean": self.mean if self.values else None, "std": self.std, "values": list(self.values),
-            "jobs": list(self.jobs),
-        }  # fmt: skip
-        return {**described, "absent_jobs": list(self.absent_jobs)} if self.absent_jobs else described
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,13 +59,23 @@ class Table:
         protocol = f" on {self.protocol} ({count} queries)" if self.protocol else ""
         return measure + protocol + (f", depth {self.depth}" if self.depth else "")
 
+    def heading(self, label: str) -> str:
+        """The short name of a protocol, where it has one that no other protocol shown has; else the label itself."""
+        short = self.abbreviations.get(label)
+        shown = [self.abbreviations.get(each) for each in self.queries]
+        return short if short is not None and shown.count(short) == 1 else label
+
     def best(self, column: str) -> tuple[set[str], set[str]]:
-        """The rows whose printed value is the highest and the second highest of a column, among complete systems."""
-        values = {
-            row: float(cells[column].printed)
-            for row, cells in self.cells.items()
-            if self.rows[row].competes and column in cells and cells[column].complete
+        """The rows whose printed value is the highest and the second highest of a column, among systems that compete.
+
+        None before all that is planned is there: the best is not known yet.
+        """
+        competing = {
+            row: cells[column] for row, cells in self.cells.items() if self.rows[row].competes and column in cells
         }
+        if any(cell.absent_jobs for cell in competing.values()):
+            return set(), set()
+        values = {row: float(cell.printed) for row, cell in competing.items()}
         ranked = sorted(set(values.values()), reverse=True)
         if len(ranked) < 2:
             return set(), set()
@@ -139,14 +99,24 @@ class Table:
         marks = self.tests.marks(row, column) if self.tests else ""
         return cell.render(spread=self.layout.spread) + (f" {marks}" if marks else "")
 
-    def notes(self) -> list[str]:
-        """What the reader has to know besides the numbers: counts, means, tests, gaps. Empty where there is nothing."""
+    def notes(self, *, short: bool = False) -> list[str]:
+        """What the reader has to know besides the numbers: counts, means, tests, gaps. Empty where there is nothing.
+
+        `short` is for tables whose columns have the short names of protocols.
+        """
         notes = []
+        heading = self.heading if short else str
         if self.protocol is None:
-            notes.append("Queries: " + ", ".join(f"{name} {count}" for name, count in self.queries.items()) + ".")
-            shown = dict.fromkeys(key.protocols for key in self.column_keys.values() if len(key.protocols) > 1)
-            named = {tuple(protocols): name for name, protocols in self.layout.averages.items()}
-            notes += [f"{named[each]} is the mean over {', '.join(each)}, only where all are there." for each in shown]
+            names = {name: name if heading(name) == name else f"{heading(name)} = {name}" for name in self.queries}
+            notes.append(
+                "Queries: " + ", ".join(f"{names[name]} {count}" for name, count in self.queries.items()) + "."
+            )
+            at, keys = self.layout.columns.index(PROTOCOL), self.column_keys.values()
+            means = {key.labels[at]: key.protocols for key in keys if key.is_mean}
+            notes += [
+                f"{name} is the mean over {', '.join(map(heading, each))}, only where all are there."
+                for name, each in means.items()
+            ]
         notes += self.tests.notes() if self.tests else []
         by_gap: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for row, protocol, queries in self.without_result:
@@ -192,12 +162,18 @@ class Table:
 
 
 def make_tables(
-    results: Results, *, measures: Sequence[str] = (), depths: Sequence[int] = (), layout: Layout | None = None
+    results: Results,
+    *,
+    measures: Sequence[str] = (),
+    depths: Sequence[int] = (),
+    protocols: Sequence[str] = (),
+    layout: Layout | None = None,
 ) -> list[Table]:
     """One table per protocol, depth and measure that is not a column; those without any result are left out.
 
     By default the experiment's own layout with its main measure at its largest depth. Two sets of queries of one name
-    are two protocols, with a table each; ConfigurationError where they would stand in one column.
+    are two protocols, with a table each; ConfigurationError where they would stand in one column. `protocols` are
+    patterns, as `*@bm25-100`; UnknownKeyError for one that no protocol fits.
     """
     layout, plan = layout or Layout.of(results), results.layout
     main = _Main(plan)
@@ -208,17 +184,18 @@ def make_tables(
     if layout.splits(DEPTH):
         of_depths = [list(depths) or list(plan["depths"])]
     tables = []
-    for protocols in [plan["protocols"]] if layout.splits(PROTOCOL) else [[each] for each in plan["protocols"]]:
-        shown = itertools.product(of_depths or [main.depths(protocols)], of_measures or [[main.measure(protocols)]])
+    chosen = chosen_protocols(plan["protocols"], protocols)
+    for beside in [chosen] if layout.splits(PROTOCOL) else [[each] for each in chosen]:
+        shown = itertools.product(of_depths or [main.depths(beside)], of_measures or [[main.measure(beside)]])
         for depths_here, measures_here in shown:
-            at = {each: depths_here if of_depths else [main.depth(each)] for each in protocols}
+            at = {each: depths_here if of_depths else [main.depth(each)] for each in beside}
             rows = [
                 row
                 for row in results.rows
-                if row.protocol in protocols and row.depth in at[row.protocol] and row.measure in measures_here
+                if row.protocol in beside and row.depth in at[row.protocol] and row.measure in measures_here
             ]
             labels = {
-                PROTOCOL: protocols, MEASURE: measures_here,
+                PROTOCOL: beside, MEASURE: measures_here,
                 DEPTH: [str(depth) for depth in dict.fromkeys(itertools.chain(*at.values()))],
             }  # fmt: skip
             own = {axis: labels[axis] for axis in layout.of_results}
@@ -299,7 +276,7 @@ def _table(
     averages = layout.averaged_columns(columns)
     for by_column in cells.values():
         for key, parts in averages.items():
-            if (mean := _mean_of([by_column.get(part) for part in parts])) is not None:
+            if (mean := mean_over_protocols([by_column.get(part) for part in parts])) is not None:
                 by_column[key] = mean
     columns = sorted([*columns, *averages], key=layout.column_key)
     return Table(
@@ -330,20 +307,6 @@ def _queries(gathered: Mapping[Row, Mapping[ColumnKey, _Gathered]]) -> dict[str,
                         remedy="Name the sets apart in the YAML, or the axis that sets them apart in --cols.",
                     )
     return {key.protocols[0]: count for key, count in counts.items()}
-
-
-def _mean_of(cells: Sequence[Cell | None]) -> Cell | None:
-    """The mean over protocols, seed by seed; None unless every cell is complete and has the same seeds."""
-    there = [cell for cell in cells if cell is not None and cell.complete]
-    if not there or len(there) < len(cells):
-        return None
-    seeds = there[0].seeds
-    if len(set(seeds)) < len(seeds) or any(sorted(cell.seeds) != sorted(seeds) for cell in there):
-        return None
-    by_seed = [dict(zip(cell.seeds, cell.values, strict=True)) for cell in there]
-    values = tuple(statistics.fmean(each[seed] for each in by_seed) for seed in seeds)
-    measured = there[0].measured if len({cell.measured for cell in there}) == 1 else None
-    return Cell(values, tuple(job for cell in there for job in cell.jobs), seeds, measured=measured)
 
 
 def _without_result(

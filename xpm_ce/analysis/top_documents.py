@@ -5,7 +5,6 @@ This module does not know judgements nor texts.
 
 import dataclasses
 import gzip
-import io
 from collections.abc import Collection
 from pathlib import Path
 
@@ -30,7 +29,12 @@ class TopDocument:
 
 
 def run_file(results: Results, row: ResultRow) -> Path | None:
-    """The run that a result was measured on; None where it is not told."""
+    """The run that a result was measured on; None where it is not told, or not kept."""
+    path = _told(results, row)
+    return path if path is not None and path.exists() else None
+
+
+def _told(results: Results, row: ResultRow) -> Path | None:
     own = results.jobs[row.job]
     for identity in own["depends_on"]:
         job = results.jobs.get(identity)
@@ -56,14 +60,15 @@ def rankings(path: Path, query_ids: Collection[str]) -> dict[str, list[str]]:
     wanted = {query.encode() for query in query_ids}
     found: dict[str, list[tuple[float, str]]] = {query: [] for query in query_ids}
     try:
-        with open(path, "rb") as raw:
-            opened = gzip.open(raw) if path.name.endswith(".gz") else raw
-            for line in io.BufferedReader(opened):  # type: ignore[arg-type]
+        with gzip.open(path) if path.name.endswith(".gz") else open(path, "rb") as lines:
+            for line in lines:
                 if line.split(None, 1)[0] in wanted:
                     query, _, document, _, score, *_ = line.decode().split()
                     found[query].append((float(score), document))
     except (OSError, EOFError, ValueError, IndexError) as error:
-        raise DataError(f"this run cannot be read ({error})", where=str(path), remedy="Run its experiment again.") from error
+        raise DataError(
+            f"this run cannot be read ({error})", where=str(path), remedy="Run its experiment again."
+        ) from error
     return {query: [document for _, document in sorted(rows, reverse=True)] for query, rows in found.items()}
 
 

@@ -16,14 +16,21 @@ from xpm_ce.workspace import Workspace
 @click.option("--fair", is_flag=True, help="List every field in which two learners differ besides the factor.")
 @click.option("--factor", help="A field of a learner; by default the axes of the last plan on which they stand apart.")
 @click.option("--experiment", help="The experiment of both (an id or a YAML file); by default the last one planned.")
-@click.option("--protocol", "protocols", multiple=True, help="A set of queries; by default all. With one, queries are shown.")
+@click.option(
+    "-p",
+    "--protocol",
+    "protocols",
+    multiple=True,
+    help="A set of queries; by default all. With one, queries are shown.",
+)
 @click.option("-m", "--measure", "measures", multiple=True, help="A measure; by default all.")
 @click.option("-d", "--depth", "depths", multiple=True, type=int, help="A depth; by default the largest.")
-@tests
+@tests("t", "randomisation")
 def command(
     a: str, b: str, workspace: Workspace, as_json: bool, fair: bool, factor: str | None, experiment: str | None,
     protocols: tuple[str, ...], measures: tuple[str, ...], depths: tuple[int, ...], test: str | None, correction: str,
     alpha: float,
+    draws: int,
 ) -> None:  # fmt: skip
     """Compare A and B: places in the last plan, names of systems, job folders, first characters of identities.
 
@@ -39,17 +46,16 @@ def command(
         return
     from xpm_ce.analysis.comparison import compare_systems
     from xpm_ce.analysis.results import read_results
+    from xpm_ce.analysis.statistics.procedure import Procedure
     from xpm_ce.measures.names import parse
 
     results = read_results(workspace, experiment_name(workspace, experiment))
+    procedure = Procedure(test or "t", correction, alpha, draws)
     asked = tuple(str(parse(measure)) for measure in measures)
-    show(
-        compare_systems(
-            workspace, results, a, b, measures=asked, depths=depths, protocols=protocols, test=test or "t",
-            correction=correction, alpha=alpha,
-        ),
-        as_json=as_json,
+    found = compare_systems(
+        results, a, b, measures=asked, depths=depths, protocols=protocols, procedure=procedure
     )  # fmt: skip
+    show(found, as_json=as_json)
 
 
 def show(comparison: Any, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """Options that several verbs share."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +43,26 @@ baselines = click.option(
 )
 
 
-def tests(command: Any) -> Any:
+def tests(*names: str) -> Callable[[Any], Any]:
     """Which paired test, which correction over the family shown, at which alpha."""
-    for option in (
-        click.option("--alpha", type=float, default=0.05, show_default=True, help="What adjusted p-values are held to."),
+
+    def with_options(command: Any) -> Any:
+        for option in options:
+            command = option(command)
+        return command
+
+    options = (
+        click.option("--alpha", type=float, default=0.05, show_default=True, help="Where adjusted p-values count."),
         click.option(
             "--correction", type=click.Choice(["holm", "bonferroni", "bh"]), default="holm", show_default=True,
             help="For the number of comparisons shown.",
         ),
-        click.option("--test", type=click.Choice(["t", "randomisation", "none"]), help="Paired by query; by default t."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+        click.option(
+            "--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Of a randomisation test.",
+        ),
+        click.option("--test", type=click.Choice(names), help="Paired by query; by default t."),
+    )  # fmt: skip
+    return with_options
 
 
 def experiment_name(workspace: Workspace, name: str | None) -> str:

@@ -22,18 +22,20 @@ def _axes(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @as_json
 @click.option("-m", "--measure", "measures", multiple=True, help="A measure; by default the experiment's first.")
 @click.option("-d", "--depth", "depths", multiple=True, type=int, help="A depth; by default the largest.")
+@click.option("-p", "--protocol", "protocols", multiple=True, help="A protocol, or a pattern of them; by default all.")
 @click.option("--rows", callback=_axes, help="Axes of the rows, as backbone,loss; by default the experiment's.")
 @click.option("--cols", "columns", callback=_axes, help="Axes of the columns; protocol, measure and depth too.")
 @click.option("--agg", "aggregate", default="", help="AXIS:mean or AXIS:mean±std; by default seed:mean±std.")
 @baselines
-@tests
+@tests("t", "randomisation", "none")
 @click.option("--format", "form", type=click.Choice(["text", "latex", "csv", "md", "json"]), help="By default text.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write to this file; its ending says the format.")
 @click.option("--explain", metavar="ROW,COLUMN", help="Print the jobs behind a cell.")
 def command(
     experiment: str | None, workspace: Workspace, as_json: bool, measures: tuple[str, ...], depths: tuple[int, ...],
+    protocols: tuple[str, ...],
     rows: list[str], columns: list[str], aggregate: str, baselines: tuple[str, ...], test: str | None, correction: str,
-    alpha: float, form: str | None, output: Path | None, explain: str | None,
+    alpha: float, draws: int, form: str | None, output: Path | None, explain: str | None,
 ) -> None:  # fmt: skip
     """Print the results of EXPERIMENT (an id, a YAML file, or the last one planned).
 
@@ -49,7 +51,8 @@ def command(
     form = "json" if as_json else form or ENDINGS.get(output.suffix if output else "", "text")
     results = read_results(workspace, experiment_name(workspace, experiment))
     layout = Layout.of(results, rows=rows, columns=columns, aggregate=aggregate)
-    tables = make_tables(results, measures=[str(parse(each)) for each in measures], depths=depths, layout=layout)
+    asked = [str(parse(each)) for each in measures]
+    tables = make_tables(results, measures=asked, depths=depths, protocols=protocols, layout=layout)
     if explain:
         cells = explained(tables, results, explain)
         if form == "json":
@@ -58,10 +61,13 @@ def command(
             click.echo("\n\n".join(cell.render() for cell in cells))
         return
     if baselines and test != "none":
-        from xpm_ce.analysis.significance import tested
+        from xpm_ce.analysis.significance import with_tests
+        from xpm_ce.analysis.statistics.procedure import Procedure
 
-        asked = {"baselines": baselines, "test": test or "t", "correction": correction, "alpha": alpha}
-        tables = [tested(table, results, **asked) for table in tables]
+        tables = [
+            with_tests(each, results, baselines=baselines, procedure=Procedure(test or "t", correction, alpha, draws))
+            for each in tables
+        ]
     elif test not in (None, "none"):
         raise ConfigurationError(f"--test {test} compares with nothing", remedy="Give --baseline ROW.")
     written(FORMATS[form](tables, results), output)

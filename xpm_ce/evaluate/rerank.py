@@ -36,8 +36,8 @@ class Rerank(ResumableJob):
     store: Param[DocumentStore]
     """The collection, which knows documents by their ids"""
 
-    tokens: Param[TokenStore]
-    """The same documents as the model's tokenizer reads them"""
+    tokens: Param[Optional[TokenStore]] = field(default=None)
+    """The same documents as the model's tokenizer reads them; absent for a model that reads texts by itself"""
 
     depth: Param[int]
     """Documents per query that are scored, counted from the first stage's first"""

@@ -191,16 +191,22 @@ def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) ->
         )
     if resumed.pairs:
         logger.info("going on after %d pairs that were scored before an interruption", resumed.pairs)
-    total, tokens, model = int(np.isnan(candidates.scores).sum()) + resumed.pairs, task.tokens.open(), None
+    total, model = int(np.isnan(candidates.scores).sum()) + resumed.pairs, None
+    tokens = task.tokens.open() if task.tokens is not None else None
     done = resumed
     for query_ids, documents, positions in candidates.missing():
         began = time.time()
         model = model or task.model.open(device=task.device, precision=task.precision)
-        queries, places = np.unique(query_ids, return_inverse=True)
-        encoder = model.scorer.encoder
-        asked = Ragged.of(encoder.tokens([texts[query_id] for query_id in queries.tolist()]))
-        sequences = encoder.join(asked.take(places), tokens.rows(store.rows(documents)))
-        scores = model.score(sequences, tokens_per_batch=task.tokens_per_batch)
+        if tokens is None:
+            asked = [texts[query_id] for query_id in query_ids]
+            pairs = zip(asked, map(store.text, store.rows(documents)), strict=True)
+            scores = model.predict(pairs, tokens_per_batch=task.tokens_per_batch)
+        else:
+            queries, places = np.unique(query_ids, return_inverse=True)
+            encoder = model.scorer.encoder
+            tokenised = Ragged.of(encoder.tokens([texts[query_id] for query_id in queries.tolist()]))
+            sequences = encoder.join(tokenised.take(places), tokens.rows(store.rows(documents)))
+            scores = model.score(sequences, tokens_per_batch=task.tokens_per_batch)
         if not np.isfinite(scores).all():
             bad = int(np.flatnonzero(~np.isfinite(scores))[0])
             raise DataError(
@@ -228,7 +234,9 @@ def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) ->
         {
             "schema": 1, "depth": task.depth, "queries": len(candidates.query_ids), "pairs_scored": done.pairs,
             "pairs_resumed": resumed.pairs, "pairs_taken_over": len(candidates.scores) - done.pairs, "ties": ties,
-            "pairs_truncated": done.pairs_truncated, "queries_truncated": done.queries_truncated,
+            # A model that reads texts by itself does not say what it cut.
+            "pairs_truncated": done.pairs_truncated if tokens is not None else None,
+            "queries_truncated": done.queries_truncated if tokens is not None else None,
             "seconds": resumed.seconds + time.time() - started,
             "candidates": np.diff(candidates.offsets).tolist(),
         },

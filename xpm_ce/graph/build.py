@@ -9,6 +9,7 @@ from typing import Any
 
 from xpm_ce.data.overlap import overlap
 from xpm_ce.errors import ConfigurationError, UnknownKeyError, XpmCeError
+from xpm_ce.evaluate.efficiency import Efficiency
 from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.graph.needs import absent, needs_of_plan
@@ -29,6 +30,8 @@ from xpm_ce.scorers.started import StartedScorer
 from xpm_ce.settings import Document, typed
 from xpm_ce.workspace import FIRST_STAGE, MODEL, RUN, TRAINED, UNTRAINED, Workspace
 
+TIMED_DEPTH = 100
+"""Documents of a query that are timed at most: the depth whose latency is usually published"""
 STAGE = "stage"
 """Coordinate of a learner that another one starts from"""
 
@@ -117,7 +120,7 @@ class Builder:
         for model_node in self.study.section("models"):
             folder = self.wiring.model(model_node)
             model = self.wiring.pretrained(folder)
-            self.evaluated(model, model.backbone, MODEL, {**coordinates, MODEL: folder.name}, sets, evaluation)
+            self.evaluated(model, None, MODEL, {**coordinates, MODEL: folder.name}, sets, evaluation)
         for run_node in self.study.section("runs"):
             entry = typed(RunFile, run_node)
             if entry.set is not None and entry.set not in labels:
@@ -178,7 +181,9 @@ class Builder:
         self, model: Any, reader: Any, system: str, coordinates: dict[str, str], sets: list[PreparedSet],
         evaluation: Evaluation,
     ) -> None:  # fmt: skip
-        """Re-rank every set with a model at the largest depth, and measure at all; `reader` has its tokenizer.
+        """Re-rank every set with a model at the largest depth, and measure at all.
+
+        `reader` is the scorer that has its tokenizer; None for an existing model, which knows its own.
 
         Sets that differ in depth only, as protocols do, are one re-ranking.
         """
@@ -188,12 +193,21 @@ class Builder:
         for prepared in sets:
             rerank = Rerank.C(
                 model=model, run=prepared.run, queries=prepared.queries, store=prepared.store,
-                tokens=self.wiring.tokens(prepared.store, reader), depth=deepest[_identity(prepared.run)],
+                tokens=self.wiring.tokens(prepared.store, reader) if reader is not None
+                else self.wiring.tokens_of(model, prepared.store), depth=deepest[_identity(prepared.run)],
                 precision=evaluation.precision, device=evaluation.device, tokens_per_batch=evaluation.tokens_per_batch,
                 protocol=prepared.label, goal=self.study.title,
             )  # fmt: skip
             run = self.submit(rerank, kind="rerank", coordinates=_where(coordinates, prepared, system))
             self.measured(run, system, coordinates, prepared, first_stage=prepared.run)
+            if evaluation.efficiency and system != UNTRAINED and rerank.tokens is not None:
+                self.timed(rerank, coordinates=_where(coordinates, prepared, system))
+
+    def timed(self, rerank: Any, *, coordinates: dict[str, str]) -> None:
+        """Time a re-ranking on a part of its queries, to a depth that a user would wait for."""
+        same = ("model", "run", "queries", "store", "precision", "device", "tokens_per_batch")
+        task = Efficiency.C(**{name: getattr(rerank, name) for name in same}, depth=min(rerank.depth, TIMED_DEPTH))
+        self.submit(task, kind="efficiency", coordinates=coordinates)
 
     def measured(
         self, run: Any, system: str, coordinates: dict[str, str], prepared: PreparedSet, *, first_stage: Any = None,
@@ -213,15 +227,14 @@ class Builder:
         """How tables are laid out, with what there is to show."""
         sets, registered = self.shown, [each.protocol for each in self.shown.values() if each.protocol is not None]
         measures = {label: [str(names.parse(name)) for name in each.measures] for label, each in sets.items()}
-        layout = self.study.layout()
         return {
-            **layout,
+            **self.study.layout(),
             "protocols": list(sets),
             "measures": list(dict.fromkeys(name for own in measures.values() for name in own)),
             "depths": sorted({depth for each in sets.values() for depth in each.depths}),
             "main": {label: {"measure": measures[label][0], "depth": max(each.depths)} for label, each in sets.items()},
             "abbreviations": {protocol.id: protocol.judged.abbreviation for protocol in registered},
-            "averages": {**averages(registered), **layout["averages"]},
+            "averages": {**averages(registered), **self.study.averages(list(sets))},
         }
 
 

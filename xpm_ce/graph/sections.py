@@ -13,6 +13,7 @@ from experimaestro import Config, Constant, Meta, Param, field
 from xpm_ce.data.collection import Collection
 from xpm_ce.data.table import COLLECTIONS
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
+from xpm_ce.interop.xpmir_model import XPMIR_SCORERS
 from xpm_ce.losses.table import LOSSES
 from xpm_ce.measures import names
 from xpm_ce.scorers.backbones import Backbone
@@ -93,6 +94,9 @@ class Evaluation(Config):
     tokens_per_batch: Meta[int] = field(default=4096)
     """Tokens of a batch when re-ranking; bounds the memory"""
 
+    efficiency: Meta[bool] = field(default=False)
+    """Time each trained or existing model on each set, too: latency by part, pairs a second, memory, parameters"""
+
     def __validate__(self) -> None:
         if self.sets is None and not self.protocols:
             raise ConfigurationError("nothing is measured", remedy="Give sets, or protocols, or both.")
@@ -133,7 +137,14 @@ class ModelFolder(Config):
     max_query_length: Param[Optional[int]] = field(default=None)
     """Tokens of a query; by default no limit of its own"""
 
+    xpmir: Param[Optional[str]] = field(default=None)
+    """Scorer of xpmir that reads the folder at path: hf_cross_scorer or st_cross_scorer; by default it is our own"""
+
     def __validate__(self) -> None:
+        if self.xpmir is not None and self.xpmir not in XPMIR_SCORERS:
+            raise UnknownKeyError(self.xpmir, XPMIR_SCORERS, where="", kind="scorer of xpmir")
+        if self.xpmir is not None and self.path is None:
+            raise ConfigurationError(f"model {self.name}: a scorer of xpmir reads a folder", remedy="Give path.")
         if (self.path is None) == (self.backbone is None):
             raise ConfigurationError(
                 f"model {self.name} comes from {'nowhere' if self.path is None else 'two places'}",

@@ -139,8 +139,19 @@ class Study:
         return {
             "rows": rows, "columns": columns, "over": over,
             "row_labels": labels.get(rows or "", []), "column_labels": labels.get(columns or "", []),
-            "axes": labels, "averages": asked.averages or {},
+            "axes": labels,
         }  # fmt: skip
+
+    def averages(self, protocols: Sequence[str]) -> dict[str, list[str]]:
+        """Means over evaluation sets, by name; UnknownKeyError for a set that is none of `protocols`."""
+        node = self.document.get("table.averages")
+        found: dict[str, list[str]] = typed(dict[str, list[str]], node) if node is not None else {}
+        for name, sets in found.items():
+            for each in sets:
+                if each not in protocols:
+                    where = node.get(name).where  # type: ignore[union-attr]
+                    raise UnknownKeyError(each, protocols, where=where, kind="evaluation set")
+        return found
 
 
 def _entries(document: Document, name: str) -> list[Node]:

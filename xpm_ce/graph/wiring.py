@@ -27,11 +27,12 @@ from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_set
 from xpm_ce.graph.sections import TABLES, Evaluation, EvaluationSet, ModelFolder, ValidationSplit
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.teachers import Untaught, cross_fitted, sections_of_teachers
+from xpm_ce.interop.xpmir_model import XpmirModel
 from xpm_ce.learn.learner import Learner, kept
 from xpm_ce.learn.validation import Validation, ValidationSet
 from xpm_ce.protocols.registry import Protocol
 from xpm_ce.scorers.backbones import LocalBackbone
-from xpm_ce.scorers.models import Checkpoint, PretrainedModel
+from xpm_ce.scorers.models import Checkpoint, Model, PretrainedModel
 from xpm_ce.scorers.scorer import Scorer
 from xpm_ce.settings import Document, Node, fields, typed
 from xpm_ce.tokens.store import TokeniseDocuments, TokenStore
@@ -234,7 +235,7 @@ class Wiring:
             run = self.submit(first, kind="cut", coordinates=places)
         rerank = Rerank.C(
             model=model, run=run, queries=untaught.queries, store=untaught.store, depth=deep,
-            tokens=self.tokens(untaught.store, model.backbone),
+            tokens=self.tokens_of(model, untaught.store),
         )  # fmt: skip
         return self.submit(rerank, kind="rerank", coordinates=places)
 
@@ -331,8 +332,16 @@ class Wiring:
         """What a node says of an existing model."""
         return self.typed(ModelFolder, node, ("backbone.tokenizer", "backbone.sha256"))
 
-    def pretrained(self, folder: ModelFolder) -> PretrainedModel:
+    def tokens_of(self, model: Model, store: DocumentStore) -> TokenStore | None:
+        """The documents as an existing model reads them; None where it reads texts by itself."""
+        return self.tokens(store, model.backbone) if isinstance(model, PretrainedModel) else None
+
+    def pretrained(self, folder: ModelFolder) -> Model:
         """An existing model as it is."""
+        if folder.xpmir is not None:
+            local = LocalBackbone.C(path=folder.path).prepare(self.submit)
+            limits = {"max_length": folder.max_length, "max_query_length": folder.max_query_length}
+            return XpmirModel.C(scorer=folder.xpmir, path=local.path, sha256=local.sha256, **limits)
         backbone = (folder.backbone or LocalBackbone.C(path=folder.path)).prepare(self.submit)
         return PretrainedModel.C(
             backbone=backbone, max_length=folder.max_length, max_query_length=folder.max_query_length

@@ -111,6 +111,9 @@ class Learner(ResumableJob):
     continue_from: Meta[Optional[Path]] = field(default=None)
     """Folder of a learner that differs in having fewer steps, and whose state is gone on with; found when planning"""
 
+    tensorboard: Meta[bool] = field(default=False)
+    """Write the course of the training for TensorBoard, too, into `tensorboard` (which may be deleted)"""
+
     checkpoint: Meta[Path] = field(default_factory=PathGenerator("checkpoint"))
     """The trained model, as a transformers folder"""
 
@@ -131,6 +134,9 @@ class Learner(ResumableJob):
 
     state: Meta[Path] = field(default_factory=PathGenerator(".state"))
     """State from which a training of more steps can go on"""
+
+    scalars: Meta[Path] = field(default_factory=PathGenerator("tensorboard"))
+    """Event files of TensorBoard, where they are asked for"""
 
     resume: Meta[Path] = field(default_factory=PathGenerator("resume"))
     """State of an unfinished training; removed at the end"""

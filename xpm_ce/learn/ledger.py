@@ -16,8 +16,6 @@ This module does not compute anything of it. A ledger.json, schema 2, holds:
     model       parameters, initial_head, new_weights, checkpoint (sha256 by file)
 """
 
-import resource
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +24,7 @@ import torch
 
 from xpm_ce import atomic
 from xpm_ce.data.supervision import TEACHER_ORDER, TEACHER_SCORES
+from xpm_ce.engine.memory import peak_memory_mib
 from xpm_ce.engine.peak import FORWARD_AND_BACKWARD, MatrixProducts, matmul_peak
 from xpm_ce.engine.precision import BF16, FP32, TF32
 from xpm_ce.identity import file_sha256
@@ -94,7 +93,7 @@ def write_ledger(
         "threads": torch.get_num_threads(),
         "processes": processes,
         "tokens_per_batch": task.tokens_per_batch,
-        "peak_memory_mib": _peak_memory_mib(),
+        "peak_memory_mib": peak_memory_mib(),
         **_speed(counts, scorer, task.precision, device, processes),
         "executions": executions,
         "resumptions": len(executions) - 1,
@@ -183,9 +182,3 @@ def _precision_used(seen: torch.dtype | None) -> str | None:
     if seen == torch.float32:
         return FP32 if torch.get_float32_matmul_precision() == "highest" else TF32
     return BF16 if seen == torch.bfloat16 else None if seen is None else str(seen)
-
-
-def _peak_memory_mib() -> int:
-    """Most memory that this process ever had, in MiB; the system counts in KiB, but on a Mac in bytes."""
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from experimaestro import GracefulTimeout
 from xpm_ce import atomic
 from xpm_ce.engine.compute import check_computed, computing, opened_device
 from xpm_ce.engine.dropout import sequence_keys
-from xpm_ce.errors import ConfigurationError
+from xpm_ce.errors import ConfigurationError, MachineError
 from xpm_ce.learn import collapse
 from xpm_ce.learn.counts import Counts
 from xpm_ce.learn.curve import MEAN, CurveFile, CurvePoint, ValidationPoint
@@ -37,6 +38,7 @@ from xpm_ce.workspace import read_json
 
 if TYPE_CHECKING:
     from xpm_ce.learn.learner import Learner
+    from xpm_ce.learn.scalars import Scalars
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,15 @@ def _work(
             training.run(progress, after_step)
             if ranks.main:
                 training.finish()
+
+
+def _scalars(folder: Path, *, step: int) -> "Scalars":
+    """Scalars for TensorBoard; MachineError where it is not installed."""
+    if find_spec("tensorboard") is None:
+        raise MachineError("tensorboard is not installed", remedy="Install it with pip, or remove tensorboard: true.")
+    from xpm_ce.learn.scalars import Scalars
+
+    return Scalars(folder, step=step)
 
 
 def _done(task: "Learner") -> bool:
@@ -118,6 +129,7 @@ class Training:
         self.states, self.position = States(task.resume), Position()
         self.curve: CurveFile[CurvePoint] | None = None
         self.validations: CurveFile[ValidationPoint] | None = None
+        self.scalars: Scalars | None = None
         self.executions: list[dict[str, Any]] = []
 
     def _validator(self) -> Validator | None:
@@ -149,6 +161,8 @@ class Training:
                 # A shorter training validated its own last step, which is none of ours.
                 opened = CurveFile(self.task.validations, ValidationPoint, step=self.position.validated_step)
                 self.validations = files.enter_context(closing(opened))
+            if self.task.tensorboard:
+                self.scalars = files.enter_context(closing(_scalars(self.task.scalars, step=step)))
             yield
 
     def restore(self) -> None:
@@ -263,7 +277,14 @@ class Training:
         self.position = self.position._replace(counts=counts, last_loss=result.loss, level_steps=level_steps)
         if self.curve is not None:
             rate = self.optimisation.learning_rate(step)
-            self.curve.append(CurvePoint(number, counts.documents, result.loss, rate, norm, counts.seconds))
+            point = CurvePoint(number, counts.documents, result.loss, rate, norm, counts.seconds)
+            self.curve.append(point)
+            self.show(point)
+
+    def show(self, point: CurvePoint | ValidationPoint) -> None:
+        """Show a point in TensorBoard, where that is asked for."""
+        if self.scalars is not None:
+            self.scalars.append(point)
 
     # -- what is kept -------------------------------------------------------------------------------------------
 
@@ -281,7 +302,9 @@ class Training:
             return
         for name, value in [*means, (MEAN, mean)]:
             documents = self.position.counts.documents
-            self.validations.append(ValidationPoint(step, documents, name, self.validator.measure, value))
+            point = ValidationPoint(step, documents, name, self.validator.measure, value)
+            self.validations.append(point)
+            self.show(point)
         if better:
             self.scorer.save(self.task.best)
 

@@ -157,7 +157,8 @@ class Card:
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         return (
             f"## Evaluation\n\nMeans over queries x 100. The first `depth` documents of the first stage are re-ranked; "
-            f"± is the sample standard deviation over seeds.\n\n{table}"
+            f"± is the sample standard deviation over seeds, the interval that "
+            f"of the mean over other queries (95 %, BCa bootstrap).\n\n{table}"
         )
 
     def _training(self) -> str:

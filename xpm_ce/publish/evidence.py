@@ -7,6 +7,7 @@ import dataclasses
 import statistics
 
 from xpm_ce.analysis.results import ResultRow, Results, read_results
+from xpm_ce.analysis.statistics.intervals import bootstrap
 from xpm_ce.publish.pairs import rescored
 from xpm_ce.publish.source import Source
 from xpm_ce.workspace import FIRST_STAGE, TRAINED
@@ -33,7 +34,7 @@ class EvaluationRow:
     """The means of all learners that differ from this one in their seed alone, this one's included"""
 
     interval: tuple[float, float] | None = None
-    """95 % interval of the mean over queries; None where no statistics were computed"""
+    """95 % interval of the mean over queries, by the bootstrap; None where it was not computed"""
 
     @property
     def over_seeds(self) -> tuple[float, float] | None:
@@ -70,6 +71,7 @@ def _row(experiment: str, row: ResultRow, results: Results) -> EvaluationRow:
         == (row.protocol, row.depth, row.measure, row.order)
     ]
     first = next((each for each in alike if each.system == FIRST_STAGE and _within(each, row)), None)
+    interval = bootstrap(results.query_values(row).values)
     over = results.layout.get("over")
     siblings = [each for each in alike if each.system == TRAINED and _apart(each, over) == _apart(row, over)]
     return EvaluationRow(
@@ -82,6 +84,7 @@ def _row(experiment: str, row: ResultRow, results: Results) -> EvaluationRow:
         row.mean,
         first.mean if first else None,
         tuple(each.mean for each in siblings),
+        (interval.low, interval.high),
     )
 
 

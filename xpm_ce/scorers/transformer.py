@@ -17,7 +17,7 @@ from xpm_ce import atomic
 from xpm_ce.engine.compute import TYPES, training_forward
 from xpm_ce.engine.dropout import DropoutKeys
 from xpm_ce.engine.linears import laid_out, live
-from xpm_ce.engine.padding import packed, padded
+from xpm_ce.engine.padding import Batch, Pack, packed, padded
 from xpm_ce.engine.precision import BF16, FP32, INT8
 from xpm_ce.errors import MachineError
 from xpm_ce.scorers.dropout import use_keyed_dropout
@@ -122,13 +122,22 @@ class TransformerScorer(nn.Module):
             raise ValueError(f"{len(dropout_keys)} keys for {sequences.count} sequences")
         if self._dropout is not None:
             self._dropout.begin(dropout_keys)
+        return self.scores_of(self.inputs_of(sequences))
+
+    def inputs_of(self, sequences: Sequences) -> Pack | Batch:
+        """What the model takes in for sequences, as tensors where the model is."""
         device = next(self.model.parameters()).device
         if self._packed is not None:
-            scores, self.computed = self._packed(packed(sequences).to(device))
+            return packed(sequences).to(device)
+        return padded(sequences, padding_id=self.padding_id).to(device)
+
+    def scores_of(self, batch: Pack | Batch) -> Tensor:
+        """Scores fp32 `[sequences]` of what `inputs_of` made."""
+        if isinstance(batch, Pack):
+            scores, self.computed = self._packed(batch)
             return scores
-        batch = padded(sequences, padding_id=self.padding_id).to(device)
         types = {} if batch.token_types is None else {TOKEN_TYPES: batch.token_types}
-        with training_forward(self._autocast, device):
+        with training_forward(self._autocast, batch.ids.device):
             output = self.model(input_ids=batch.ids, attention_mask=batch.mask, **types)
         return output.logits[:, 0].float()
 

@@ -138,6 +138,11 @@ class PairEncoder:
                 self._keep(text, found[text])
         return found
 
+    def forget(self) -> None:
+        """Drop the texts that are kept as tokens, as when each is met for the first time."""
+        self._cache.clear()
+        self._cached_tokens = 0
+
     def _keep(self, text: str, ids: np.ndarray) -> None:
         self._cache[text] = ids
         self._cached_tokens += len(ids)

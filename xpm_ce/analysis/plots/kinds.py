@@ -55,8 +55,8 @@ def _queries(workspace: Workspace, results: Results, asked: Asked) -> Iterator[P
             "differences per query are between two systems",
             remedy="Give them: --systems loss=BCE loss=InfoNCE, or --systems BM25 loss=InfoNCE.",
         )
-    a = measured_system(workspace, results, asked.systems[0])
-    b = measured_system(workspace, results, asked.systems[1], near=a)
+    a = measured_system(results, asked.systems[0])
+    b = measured_system(results, asked.systems[1], near=a)
     for what in shown(results, protocol=asked.protocol, measure=asked.measure, depth=asked.depth):
         yield per_query_differences(results, what, a, b)
 
@@ -65,7 +65,7 @@ def _forest(workspace: Workspace, results: Results, asked: Asked) -> Iterator[Pl
     for what in shown(results, protocol=asked.protocol, measure=asked.measure, depth=asked.depth):
         systems = measured_systems(results, what)
         if asked.baseline:
-            baseline = measured_system(workspace, results, asked.baseline)
+            baseline = measured_system(results, asked.baseline)
         else:
             stages = [each for each in systems if each.system == FIRST_STAGE]
             if not stages:

@@ -1,7 +1,7 @@
 """Two systems on the same queries: is their mean difference more than chance, how large is it, who wins how often.
 
-All functions take differences, one row a query and one column a comparison. This module does not know what was measured,
-nor how many comparisons are shown together (`families.py` does).
+All functions take differences, one row a query and one column a comparison. This module does not know what was
+measured, nor how many comparisons are shown together (`families.py` does).
 """
 
 from typing import NamedTuple
@@ -57,15 +57,15 @@ def randomisation(differences: np.ndarray, *, draws: int = DRAWS, seed: int = SE
     experiments; Smucker, Allan and Carterette (2007) for retrieval.
     """
     differences = _checked(differences)
-    p_values = np.empty(differences.shape[1])
+    found = np.empty(differences.shape[1])
     changing = (np.abs(differences) > SAME).sum(axis=0)
     few = changing < draws.bit_length()  # 2^changing <= draws
     for column in np.flatnonzero(few):
         own = differences[:, column]
-        p_values[column] = _exact(own[np.abs(own) > SAME])
+        found[column] = _exact(own[np.abs(own) > SAME])
     if not few.all():
-        p_values[~few] = _drawn(differences[:, ~few], draws=draws, seed=seed)
-    return p_values
+        found[~few] = _drawn(differences[:, ~few], draws=draws, seed=seed)
+    return found
 
 
 def effect_size(differences: np.ndarray) -> np.ndarray:
@@ -86,12 +86,6 @@ def outcomes(differences: np.ndarray) -> Outcomes:
     differences = _checked(differences)
     wins, losses = (differences > SAME).sum(axis=0), (differences < -SAME).sum(axis=0)
     return Outcomes(wins, len(differences) - wins - losses, losses)
-
-
-TESTS = {"t": t_test, "randomisation": randomisation}
-"""Paired tests by the names that --test knows"""
-TEST_NAMES = {"t": "paired t-test", "randomisation": f"paired randomisation test ({DRAWS} draws)"}
-"""The same for captions"""
 
 
 def _checked(differences: np.ndarray) -> np.ndarray:
