@@ -5,10 +5,10 @@ This module does not know what the cost is.
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from xpm_ce.analysis.plots.figure import COLUMN, Plot, file_name, grid, looks, shown_count
+from xpm_ce.analysis.plots.figure import COLUMN, Plot, file_name, grid, looks
 from xpm_ce.analysis.plots.points import Point, Shown, first_stages, in_order
 from xpm_ce.analysis.results import Results
 
@@ -19,9 +19,13 @@ CLOSE = 0.04
 
 
 def against_cost(
-    results: Results, what: Shown, known: Sequence[tuple[Point, float]], *, name: str, label: str, unit: str = ""
-) -> Plot:
-    """Means over seeds against the cost of each point; `name` is the plot's and the column's, `label` the axis's."""
+    results: Results, what: Shown, known: Sequence[tuple[Point, float]], *, name: str, label: str,
+    written: Callable[[float], str],
+) -> Plot:  # fmt: skip
+    """Means over seeds against the cost of each point.
+
+    `name` is the plot's and the column's, `label` the axis's; `written` gives a cost as text.
+    """
     known = sorted(known, key=lambda each: each[1])
     labels = in_order((point.row for point, _ in known), results.layout["row_labels"])
     stages = first_stages(results, what)
@@ -47,7 +51,7 @@ def against_cost(
         low, high = known[0][1], known[-1][1]
         margin = max(1.05, math.sqrt(NARROWEST * low / high))
         axes.set_xlim(low / margin, high * margin)
-        ticks = _ticks(known, close=(high / low * margin**2) ** CLOSE, unit=unit)
+        ticks = _ticks(known, close=(high / low * margin**2) ** CLOSE, written=written)
         slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(ticks) > 3 else {}
         axes.set_xticks(list(ticks), list(ticks.values()), **slanted)
         axes.minorticks_off()
@@ -61,7 +65,7 @@ def against_cost(
     return Plot(file_name(name, what.protocol, what.measure), header, data, (1.4 * COLUMN, 3.0), draw)
 
 
-def _ticks(known: Sequence[tuple[Point, float]], *, close: float, unit: str) -> dict[float, str]:
+def _ticks(known: Sequence[tuple[Point, float]], *, close: float, written: Callable[[float], str]) -> dict[float, str]:
     """Places on the axis, with the columns that stand there; those whose ratio is below `close` share one."""
     groups: list[dict[str, list[float]]] = []
     last = 0.0
@@ -74,7 +78,7 @@ def _ticks(known: Sequence[tuple[Point, float]], *, close: float, unit: str) -> 
     for group in groups:
         texts: dict[str, list[str]] = {}
         for column, costs in group.items():
-            texts.setdefault(f"{shown_count(statistics.fmean(costs))}{unit}", []).append(column)
+            texts.setdefault(written(statistics.fmean(costs)), []).append(column)
         place = math.exp(statistics.fmean(math.log(cost) for costs in group.values() for cost in costs))
         ticks[place] = "\n".join(f"{', '.join(filter(None, names))} {text}".strip() for text, names in texts.items())
     return ticks

@@ -34,7 +34,11 @@ def against_latency(results: Results, what: Shown) -> Plot:
     depths = sorted({report["depth"] for report in reports})
     devices = sorted({report["computing"]["device"] for report in reports})
     label = f"median latency of a query, {'/'.join(map(str, depths))} documents, {', '.join(devices)}"
-    return against_cost(results, what, known, name="latency", label=label, unit=" ms")
+    return against_cost(results, what, known, name="latency", label=label, written=_written)
+
+
+def _written(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
 
 
 def _reports(results: Results, point: Point) -> list[dict]:

@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 from xpm_ce.analysis.plots.cost import against_cost
-from xpm_ce.analysis.plots.figure import Plot
+from xpm_ce.analysis.plots.figure import Plot, shown_count
 from xpm_ce.analysis.plots.points import Point, Shown, trained
 from xpm_ce.analysis.results import Results
 from xpm_ce.errors import ConfigurationError
@@ -24,7 +24,7 @@ def against_parameters(results: Results, what: Shown) -> Plot:
             where=results.experiment,
             remedy="Only what was trained here has one.",
         )
-    return against_cost(results, what, known, name="parameters", label="parameters")
+    return against_cost(results, what, known, name="parameters", label="parameters", written=shown_count)
 
 
 def _parameters(results: Results, point: Point) -> float | None:
