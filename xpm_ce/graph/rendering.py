@@ -29,8 +29,11 @@ def rendered_plan(plan: Plan, *, jobs: bool = False) -> str:
     lines = [rendered_counts(plan)]
     for kind, counts in plan.counts_by_kind.items():
         lines.append(f"  {kind:<14}" + ", ".join(f"{count} {state}" for state, count in counts.items() if count))
+    counted: dict[str, list[str]] = {}
     for name, value in plan.counts_of_queries.items():
-        lines.append(f"  {name}: {value}")
+        counted.setdefault(value, []).append(name)
+    for value, (first, *others) in counted.items():
+        lines.append(f"  {first}{f', and of {len(others)} more sets' if others else ''}: {value}")
     blocked = [job.reason for job in plan.jobs if job.state is State.BLOCKED]
     causes = collections.Counter(str(reason) for reason in blocked if reason.why is not Why.UPSTREAM_BLOCKED)
     lines += [f"Blocked: {cause} ({count} jobs, and those that need them)" for cause, count in causes.items()]
