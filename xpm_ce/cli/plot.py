@@ -7,7 +7,7 @@ import click
 from xpm_ce.cli.options import as_json, experiment_name, print_json, workdir
 from xpm_ce.workspace import Workspace
 
-KINDS = ("parameters", "training", "heat-map", "queries", "depth", "forest")
+KINDS = ("parameters", "latency", "training", "heat-map", "queries", "depth", "forest")
 
 
 @click.command("plot")

@@ -11,6 +11,7 @@ from xpm_ce.analysis.plots.depth import against_depth
 from xpm_ce.analysis.plots.figure import Plot
 from xpm_ce.analysis.plots.forest import forest
 from xpm_ce.analysis.plots.heat_map import heat_map
+from xpm_ce.analysis.plots.latency import against_latency
 from xpm_ce.analysis.plots.parameters import against_parameters
 from xpm_ce.analysis.plots.points import Shown, shown
 from xpm_ce.analysis.plots.queries import per_query_differences
@@ -76,6 +77,7 @@ def _forest(workspace: Workspace, results: Results, asked: Asked) -> Iterator[Pl
 
 KINDS: Mapping[str, Made] = {
     "parameters": _per_set(against_parameters),
+    "latency": _per_set(against_latency),
     "training": _training,
     "heat-map": _per_set(heat_map),
     "queries": _queries,
