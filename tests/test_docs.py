@@ -3,6 +3,7 @@
 To rewrite the tables of keys: XPM_CE_UPDATE_DOCS=1 pytest tests/test_docs.py
 """
 
+import csv
 import functools
 import json
 import os
@@ -294,6 +295,20 @@ def test_the_readme_shows_the_table_of_the_quickstart():
     text = (ROOT / "README.md").read_text()
     shown = text[text.index("<!-- table: quickstart -->") : text.index("<!-- end of table -->")]
     assert all(f"{100 * cell['mean']:.1f}" in shown for cells in table["cells"].values() for cell in cells.values())
+
+
+def test_the_pictures_of_the_quickstart_show_its_recorded_results():
+    recorded = json.loads((ROOT / "docs" / "results" / "quickstart-seed0.json").read_text())["tables"][0]["cells"]
+    with open(ROOT / "docs" / "plots" / "heat-map-test-nDCG@10.csv") as stream:
+        drawn = {(line["row"], line["column"]): float(line["mean"]) for line in csv.DictReader(stream)}
+    assert len(drawn) == 12
+    for (row, column), mean in drawn.items():
+        assert mean == pytest.approx(recorded[row][column]["mean"], abs=1e-12)
+    with open(ROOT / "docs" / "plots" / "forest-test-nDCG@10.csv") as stream:
+        for line in csv.DictReader(stream):
+            row, column = line["system"].split(", ")
+            difference = recorded[row][column]["mean"] - recorded["BM25"][column]["mean"]
+            assert float(line["difference_to_BM25"]) == pytest.approx(difference, abs=1e-12)
 
 
 def test_links_between_pages_lead_somewhere():

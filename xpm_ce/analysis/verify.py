@@ -150,16 +150,26 @@ def verify(workspace: Workspace, expected: Expected, *, experiment: str = "") ->
             remedy="Give --expected FILE with the numbers of that experiment.",
         )
     results = read_results(workspace, experiment) if experiment in workspace.experiments() else None
-    cells = tuple(
-        _verified(results, row, column, workspace)
-        for row in expected.rows
-        for column in expected.columns
-        if column.name in row.values
-    )
-    return Verification(expected, experiment, cells)
+    cells: list[VerifiedCell] = []
+    for row in expected.rows:
+        planned = (
+            [each for each in results.missing if _stands(each["system"], each["coordinates"], row)] if results else []
+        )
+        there = [each for each in results.rows if _stands(each.system, each.coordinates, row)] if results else []
+        there = [each for each in there if each.order == "given"]
+        cells += [
+            _verified(results, row, column, there, planned, workspace)
+            for column in expected.columns
+            if column.name in row.values
+        ]
+    return Verification(expected, experiment, tuple(cells))
 
 
-def _verified(results: Results | None, row: ExpectedRow, column: ExpectedColumn, workspace: Workspace) -> VerifiedCell:
+def _verified(
+    results: Results | None, row: ExpectedRow, column: ExpectedColumn, there: list[ResultRow],
+    planned: list[dict[str, Any]], workspace: Workspace,
+) -> VerifiedCell:  # fmt: skip
+    """One cell; `there` and `planned` are the results of its system that are there and that are not."""
     published = row.values[column.name]
 
     def not_run(reason: str) -> VerifiedCell:
@@ -171,8 +181,6 @@ def _verified(results: Results | None, row: ExpectedRow, column: ExpectedColumn,
         return not_run("no recipe here makes this system")
     if results is None:
         return not_run("the experiment was never planned in this workspace")
-    planned = [each for each in results.missing if _stands(each["system"], each["coordinates"], row)]
-    there = [each for each in results.rows if each.order == "given" and _stands(each.system, each.coordinates, row)]
     if not planned and not there:
         return not_run("the plan holds no such system")
     measured = {each.protocol for each in there} | {each["protocol"] for each in planned}

@@ -40,11 +40,12 @@ def metadata_path(run: Path) -> Path:
 
 
 def write_metadata(
-    run: Path, *, tag: str, module: str, score_ties: str, goal: str = "", test_collection: str = ""
+    run: Path, *, tag: str, module: str, score_ties: str, goal: str = "", test_collection: str = "", device: str = ""
 ) -> None:
     """Write the sidecar of a run that a job leaves in its folder; `module` is that of the job's task.
 
-    `score_ties` says what ordered equal scores, `goal` what the run was made for, `test_collection` is a label.
+    `score_ties` says what ordered equal scores, `goal` what the run was made for, `test_collection` is a label,
+    `device` the name of what computed where that was no processor.
     """
     given = read_parameters(run.parent)
     stages = _stages(given) if given is not None else []
@@ -54,7 +55,7 @@ def write_metadata(
         "schema version": SCHEMA_VERSION,
         "tag": tag,
         "actor": {"name": os.environ.get(ACTOR_VARIABLE) or _login(), "role": "experimenter"},
-        "platform": _platform(),
+        "platform": _platform(device),
         "implementation": {
             "executable": {"cmd": shlex.join(sys.orig_argv)},
             "source": {
@@ -133,7 +134,7 @@ def _data(given: Given | None, label: str) -> dict[str, Any]:
     return {"test collection": collection, **({"training data": training} if training else {})}
 
 
-def _platform() -> dict[str, Any]:
+def _platform(device: str) -> dict[str, Any]:
     recorded = environment()
     try:
         distribution = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
@@ -149,6 +150,7 @@ def _platform() -> dict[str, Any]:
                 "number of cores": os.cpu_count(),
                 "threads": recorded["threads"],
             },
+            **({"gpu": {"architecture": device}} if device else {}),
             "ram": f"{round(memory / 2**30)} GB",
         },
         "operating system": {"kernel": f"{platform.system()} {platform.release()}", "distribution": distribution},

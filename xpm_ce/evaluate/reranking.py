@@ -20,6 +20,7 @@ from xpm_ce import atomic
 from xpm_ce.data.run_metadata import write_metadata
 from xpm_ce.data.runs import Ranking, Rankings, cut, write_run
 from xpm_ce.errors import DataError
+from xpm_ce.evaluate.timing import device_name
 from xpm_ce.identity import short, source_fingerprint
 from xpm_ce.progress import Progress
 from xpm_ce.tokens.sequences import Ragged
@@ -227,7 +228,7 @@ def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) ->
     ties = write_run(task.ranking, ordered, tag=tag)
     write_metadata(
         task.ranking, tag=tag, module=type(task).__module__, score_ties="rank of the first stage", goal=task.goal,
-        test_collection=task.protocol,
+        test_collection=task.protocol, device=device_name(model.device) if model and model.device.type != "cpu" else "",
     )  # fmt: skip
     atomic.write_json(
         task.counts,

@@ -1,49 +1,52 @@
-"""Effectiveness against latency: what a user waits for a query, as the efficiency jobs of a study timed it.
+"""Effectiveness against latency: what re-ranking a query's documents takes, from texts to scores.
 
-This module does not know how it was timed.
+This module does not know how long anything takes: the jobs that time wrote that in their reports.
 """
 
 import statistics
 from pathlib import Path
 
-from xpm_ce.analysis.plots.across import Cost, against
+from xpm_ce.analysis.plots.cost import against_cost
 from xpm_ce.analysis.plots.figure import Plot
 from xpm_ce.analysis.plots.points import Point, Shown, trained
 from xpm_ce.analysis.results import Results
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.workspace import read_json
 
-EFFICIENCY = "efficiency"
-"""Kind of the jobs that time, in plan.json"""
+REPORT = "efficiency.json"
 
 
 def against_latency(results: Results, what: Shown) -> Plot:
     """Means over seeds against the median latency of a query; ConfigurationError where nothing was timed."""
-    found = [(point, _milliseconds(results, point)) for point in trained(results, what)]
-    known = [(point, milliseconds) for point, milliseconds in found if milliseconds is not None]
+    timed = [(point, _reports(results, point)) for point in trained(results, what)]
+    known = [
+        (point, statistics.fmean(report["latency_ms"]["total"]["median"] for report in reports))
+        for point, reports in timed
+        if reports
+    ]
     if not known:
         raise ConfigurationError(
-            "nothing was timed", where=results.experiment, remedy="Ask for it: evaluation.efficiency: true."
+            f"no system was timed on {what.protocol}",
+            where=results.experiment,
+            remedy="Add `efficiency: true` to evaluation: nothing is scored again.",
         )
-    return against(results, what, _cost(results, known[0][0]), known)
+    reports = [report for _, found in timed for report in found]
+    depths = sorted({report["depth"] for report in reports})
+    devices = sorted({report["computing"]["device"] for report in reports})
+    label = f"median latency of a query, {'/'.join(map(str, depths))} documents, {', '.join(devices)}"
+    return against_cost(results, what, known, name="latency", label=label, written=_written)
 
 
-def _cost(results: Results, point: Point) -> Cost:
-    """The axis, with what its milliseconds are of."""
-    depth = next(iter(_reports(results, point)))["depth"]
-    label = f"milliseconds for a query of {depth} documents (median, log scale)"
-    return Cost("latency", "latency_ms", label, lambda milliseconds: f"{milliseconds:.3g} ms")
-
-
-def _milliseconds(results: Results, point: Point) -> float | None:
-    """Mean over seeds of the median latency; None where none of them was timed."""
-    medians = [report["latency_ms"]["total"]["median"] for report in _reports(results, point)]
-    return statistics.fmean(medians) if medians else None
+def _written(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
 
 
 def _reports(results: Results, point: Point) -> list[dict]:
-    """What the efficiency jobs of a point's results left."""
-    places = [{**row.coordinates, "set": row.protocol} for row in point.results]
-    timed = [job for job in results.jobs.values() if job["kind"] == EFFICIENCY and job["coordinates"] in places]
-    reports = [read_json(Path(job["folder"]) / "efficiency.json") for job in timed]
-    return [report for report in reports if report is not None]
+    """The reports on a point's systems, one per seed as far as they are there."""
+    wanted = [{**each.coordinates, "set": each.protocol} for each in point.results]
+    found = (
+        read_json(Path(job["folder"]) / REPORT)
+        for job in results.jobs.values()
+        if job["kind"] == "efficiency" and job["coordinates"] in wanted
+    )
+    return [report for report in found if report is not None]

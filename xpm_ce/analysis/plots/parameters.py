@@ -6,14 +6,12 @@ This module does not know how many parameters a backbone has: learners wrote tha
 import statistics
 from pathlib import Path
 
-from xpm_ce.analysis.plots.across import Cost, against
+from xpm_ce.analysis.plots.cost import against_cost
 from xpm_ce.analysis.plots.figure import Plot, shown_count
 from xpm_ce.analysis.plots.points import Point, Shown, trained
 from xpm_ce.analysis.results import Results
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.workspace import read_json
-
-PARAMETERS = Cost("parameters", "parameters", "parameters (log scale)", shown_count)
 
 
 def against_parameters(results: Results, what: Shown) -> Plot:
@@ -26,16 +24,16 @@ def against_parameters(results: Results, what: Shown) -> Plot:
             where=results.experiment,
             remedy="Only what was trained here has one.",
         )
-    return against(results, what, PARAMETERS, known)
+    return against_cost(results, what, known, name="parameters", label="parameters", written=shown_count)
 
 
 def _parameters(results: Results, point: Point) -> float | None:
     """Mean over the learners behind a point, which seeds do not change; None where there is none."""
     counts = []
     for each in point.results:
-        for job in results.behind(each.job):
-            if job["kind"] == "learn":
-                ledger = read_json(Path(job["folder"]) / "ledger.json") or {}
-                counts += [ledger["parameters"]] if "parameters" in ledger else []
-                break
+        learners = (job for job in results.behind(each.job) if job["kind"] == "learn")
+        for job in learners:
+            ledger = read_json(Path(job["folder"]) / "ledger.json") or {}
+            counts += [ledger["parameters"]] if "parameters" in ledger else []
+            break
     return statistics.fmean(counts) if counts else None
