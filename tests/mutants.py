@@ -431,6 +431,63 @@ MUTANTS = [
         "self.row, self.baseline",
         "tests/unit/test_significance.py::test_two_baselines_are_compared_with_each_other_once",
     ),
+    # -- export and neighbours
+    Mutant(
+        "export: sentence-transformers is told to apply a sigmoid",
+        "publish/side_files.py",
+        'ACTIVATION = "torch.nn.modules.linear.Identity"',
+        'ACTIVATION = "torch.nn.modules.activation.Sigmoid"',
+        "tests/unit/test_export.py::test_an_export_can_be_exported_again",
+    ),
+    Mutant(
+        "export: a library that scores otherwise is let pass",
+        "publish/parity.py",
+        "if not difference <= allowed:",
+        "if difference < 0:",
+        "tests/parity/test_export_parity.py::test_scores_that_differ_are_not_exported",
+    ),
+    Mutant(
+        "export: a checkpoint is not compared with what the training wrote",
+        "publish/source.py",
+        "if file_sha256(folder / name) != sha256:",
+        "if not sha256:",
+        "tests/unit/test_export.py::test_a_checkpoint_that_is_not_what_the_training_wrote_is_refused",
+    ),
+    Mutant(
+        "export: a folder that holds something is replaced",
+        "publish/export.py",
+        "    check_free(folder)\n    with torch",
+        "    with torch",
+        "tests/unit/test_export.py::test_a_folder_that_holds_something_is_not_replaced",
+    ),
+    Mutant(
+        "card: results of another rule are quoted",
+        "publish/pairs.py",
+        "_rule(folder) == (source.learner.job.identity, source.rule)",
+        "_rule(folder) is not None",
+        "tests/unit/test_evidence.py::test_results_of_another_rule_are_not_quoted",
+    ),
+    Mutant(
+        "loading: a folder without a tokenizer gets an empty one",
+        "scorers/weights.py",
+        "    loaded_files(folder)  # transformers",
+        "    # transformers",
+        "tests/unit/test_export.py::test_a_damaged_or_incomplete_folder_is_refused_and_nothing_is_left",
+    ),
+    Mutant(
+        "timing: texts that were met before are not tokenised again",
+        "evaluate/timing.py",
+        "    scorer.encoder.forget()\n",
+        "",
+        "tests/unit/test_efficiency.py::test_no_text_is_found_among_those_that_were_tokenised_before",
+    ),
+    Mutant(
+        "TensorBoard: a step that is computed again is shown twice",
+        "learn/scalars.py",
+        "purge_step=step + 1",
+        "purge_step=None",
+        "tests/unit/test_scalars.py::test_they_are_the_curve_each_step_once_although_the_training_was_interrupted",
+    ),
 ]
 
 

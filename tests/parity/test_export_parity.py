@@ -136,3 +136,9 @@ def test_kendalls_tau_is_scipys():
         one, other = draw.integers(levels, size=60), draw.integers(levels, size=60)
         assert parity.kendall_tau(one, other) == pytest.approx(stats.kendalltau(one, other).statistic, abs=1e-12)
     assert parity.kendall_tau(np.zeros(3), np.arange(3)) == 1
+
+
+def test_a_library_that_is_not_installed_is_said_to_be_so(tmp_path):
+    assert parity.compared("no-such-library", tmp_path, PAIRS, np.zeros(len(PAIRS))) == parity.LibraryParity(
+        "no-such-library", None
+    )

@@ -160,6 +160,30 @@ def test_files_put_by_hand_for_datamaestro_are_read_also_after_it_has_deleted_th
         assert not list(tmp_path.glob("datamaestro/data/ir/org/beir/scifact/collection/scifact/corpus.jsonl"))
 
 
+def test_one_collection_is_the_same_by_either_library_s_id(tmp_path):
+    put_scifact_for_ir_datasets(tmp_path)
+    put_scifact_for_datamaestro(tmp_path)
+    for split in ("test", "train"):
+        one = read_parts(tmp_path, "ir_datasets", split, id="beir/scifact", documents_count=3)
+        other = read_parts(tmp_path, "datamaestro", split, id="org.beir.scifact", documents_count=3)
+        assert one == other
+        assert len(one["queries"]) == len(one["qrels"]) == (2 if split == "test" else 1)
+
+
+def test_datamaestro_states_the_counts_of_ir_datasets_where_it_states_any():
+    """It does for MS MARCO; all others it counts when it has them."""
+    code = (
+        "from datamaestro_ir.config.com.microsoft.msmarco import passage, passagev2\n"
+        "stated = [value for module in (passage, passagev2) for each in [module, *vars(module).values()]"
+        " if isinstance(value := vars(each).get('DOC_COUNT') if hasattr(each, '__dict__') else None, int)]\n"
+        "print(*stated)"
+    )
+    stated = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    known = {str(IR_DATASETS[name].documents) for name in ("msmarco-passage", "msmarco-passage-v2")}
+    assert set(stated) == known
+    assert {str(DATAMAESTRO[f"com.microsoft.msmarco.{name}"].documents) for name in ("passage", "passagev2")} == known
+
+
 def test_documents_of_datamaestro_are_counted_though_it_believes_a_constant(tmp_path):
     files = {
         "collection.tsv": "0\tpassage zero\n1\tpassage one\n",

@@ -103,7 +103,7 @@ def compare(
             where=str(folder),
             remedy="The model diverged: nothing was exported.",
         )
-    found = [_compared(name, folder, pairs, ours) for name in (TRANSFORMERS, SENTENCE_TRANSFORMERS, RERANKERS)]
+    found = [compared(name, folder, pairs, ours) for name in (TRANSFORMERS, SENTENCE_TRANSFORMERS, RERANKERS)]
     return ParityReport(
         len(pairs), len(others), own.left_out, (float(ours.min()), float(ours.max())), found, environment()
     )
@@ -129,7 +129,8 @@ def read_alike(scorer: TransformerScorer, tokenizer: Any, pairs: Sequence[Pair],
     return ReadAlike(kept, len(pairs) - len(kept))
 
 
-def _compared(library: str, folder: Path, pairs: list[Pair], ours: np.ndarray) -> LibraryParity:
+def compared(library: str, folder: Path, pairs: list[Pair], ours: np.ndarray) -> LibraryParity:
+    """A library beside ours; DataError where its scores differ from `ours` `[pairs]` by more than rounding."""
     if not installed(library):
         return LibraryParity(library, None)
     theirs = SCORES[library](folder, pairs)

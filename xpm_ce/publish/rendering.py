@@ -28,7 +28,10 @@ def rendered_upload(upload: Upload, address: str | None) -> str:
     what = f"{len(upload.files)} files, {upload.bytes} bytes"
     if address is not None:
         return f"pushed {what} to {upload.repository}: {address}"
-    return f"nothing was pushed: --yes would push {what} to {upload.repository}"
+    return (
+        f"nothing was pushed: --yes would push {what} to {upload.repository}\n"
+        "README.md and study.yaml quote the configuration as it is: read them first"
+    )
 
 
 def exported_json(done: Exported, upload: Upload | None, address: str | None) -> dict[str, Any]:
