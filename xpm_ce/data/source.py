@@ -20,10 +20,50 @@ ITSELF = "."
 """Name of a split, of an id that is not registered, whose queries and judgements are found under the id itself"""
 
 
-class SourceDocuments(Documents):
+class FromElsewhere:
+    """What is read by its id in another library: whether it can be had here, and how."""
+
+    KIND: ClassVar[str]
+    """documents, queries or judgements"""
+    id: str
+    count: int | None
+
+    def remedy(self) -> str:
+        """How to obtain the data."""
+        raise NotImplementedError(f"{type(self).__name__}.remedy")
+
+    @property
+    def need(self) -> Need:
+        """What is needed of the other library."""
+        number = f"{self.count:,}" if self.count is not None else "a number that nobody gave of"
+        return Need(
+            self.id, self.KIND, f"{number} {self.KIND}", self.standing(), self.remedy(), self.downloadable
+        )  # fmt: skip
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps it from being had here, and what to do about it; None where nothing is known to."""
+        return obstacle_of(self.need)
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether the library can download it."""
+        return True
+
+    def standing(self) -> Standing:
+        """Whether it is on this disk, told without the library."""
+        return Standing.UNKNOWN
+
+    def checksums(self) -> str:
+        """What the checksums of its files say, where the library has some on record; "" where it has not."""
+        return ""
+
+
+class SourceDocuments(FromElsewhere, Documents):
     """Documents by their id in another library."""
 
     __xpmid__ = "xpm_ce.data.source.documents"
+    KIND = "documents"
     version: Constant[int] = 1
     """Version of how records are made of the library's"""
 
@@ -36,35 +76,6 @@ class SourceDocuments(Documents):
     def raw(self) -> Iterator[DocumentRecord]:
         """The documents as the library gives them."""
         raise NotImplementedError(f"{type(self).__name__}.raw")
-
-    def remedy(self) -> str:
-        """How to obtain the data."""
-        raise NotImplementedError(f"{type(self).__name__}.remedy")
-
-    @property
-    def need(self) -> Need:
-        """What is needed of the other library."""
-        return Need(
-            self.id, "documents", f"{self.count:,} documents", self.standing(), self.remedy(), self.downloadable
-        )
-
-    @property
-    def obstacle(self) -> str | None:
-        """What keeps them from being had here, and what to do about it; None where nothing is known to."""
-        return obstacle_of(self.need)
-
-    @property
-    def downloadable(self) -> bool:
-        """Whether the library can download them."""
-        return True
-
-    def standing(self) -> Standing:
-        """Whether they are on this disk, told without the library."""
-        return Standing.UNKNOWN
-
-    def checksums(self) -> str:
-        """What the checksums of its files say, where the library has some on record; "" where it has not."""
-        return ""
 
     def obtain(self) -> str:
         """Read all of them, downloading what is missing; their number. DataError where that is not as declared."""
@@ -79,10 +90,11 @@ class SourceDocuments(Documents):
         verify("documents", self.count, found, where=self.id)
 
 
-class SourceQueries(Queries):
+class SourceQueries(FromElsewhere, Queries):
     """Queries by their id in another library."""
 
     __xpmid__ = "xpm_ce.data.source.queries"
+    KIND = "queries"
     version: Constant[int] = 1
     """Version of how queries are made of the library's"""
 
@@ -100,29 +112,6 @@ class SourceQueries(Queries):
         """(query id, text) as the library gives them."""
         raise NotImplementedError(f"{type(self).__name__}.raw")
 
-    def remedy(self) -> str:
-        """How to obtain the data."""
-        raise NotImplementedError(f"{type(self).__name__}.remedy")
-
-    @property
-    def need(self) -> Need:
-        """What is needed of the other library."""
-        expected = f"{self.count:,} queries" if self.count is not None else "a number of queries that nobody gave"
-        return Need(self.id, "queries", expected, self.standing(), self.remedy())
-
-    @property
-    def obstacle(self) -> str | None:
-        """What keeps them from being had here, and what to do about it; None where nothing is known to."""
-        return obstacle_of(self.need)
-
-    def standing(self) -> Standing:
-        """Whether they are on this disk, told without the library."""
-        return Standing.UNKNOWN
-
-    def checksums(self) -> str:
-        """What the checksums of its files say, where the library has some on record; "" where it has not."""
-        return ""
-
     def obtain(self) -> str:
         """Read all of them, downloading what is missing; their number. DataError where that is not as declared."""
         return _told(f"{len(self.read()):,} queries", self.checksums())
@@ -136,10 +125,11 @@ class SourceQueries(Queries):
         return queries
 
 
-class SourceQrels(Qrels):
+class SourceQrels(FromElsewhere, Qrels):
     """Judgements by their id in another library."""
 
     __xpmid__ = "xpm_ce.data.source.qrels"
+    KIND = "judgements"
     version: Constant[int] = 1
     """Version of how judgements are made of the library's"""
 
@@ -152,29 +142,6 @@ class SourceQrels(Qrels):
     def raw(self) -> Iterator[tuple[str, str, int]]:
         """(query id, document id, grade) as the library gives them."""
         raise NotImplementedError(f"{type(self).__name__}.raw")
-
-    def remedy(self) -> str:
-        """How to obtain the data."""
-        raise NotImplementedError(f"{type(self).__name__}.remedy")
-
-    @property
-    def need(self) -> Need:
-        """What is needed of the other library."""
-        expected = f"{self.count:,} judgements" if self.count is not None else "a number of judgements that nobody gave"
-        return Need(self.id, "judgements", expected, self.standing(), self.remedy())
-
-    @property
-    def obstacle(self) -> str | None:
-        """What keeps them from being had here, and what to do about it; None where nothing is known to."""
-        return obstacle_of(self.need)
-
-    def standing(self) -> Standing:
-        """Whether they are on this disk, told without the library."""
-        return Standing.UNKNOWN
-
-    def checksums(self) -> str:
-        """What the checksums of its files say, where the library has some on record; "" where it has not."""
-        return ""
 
     def obtain(self) -> str:
         """Read all of them, downloading what is missing. DataError where their number is not as declared."""
