@@ -23,8 +23,9 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_command(home) -> Callable[..., subprocess.CompletedProcess]:
+def run_command(home, tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
     """Run a command of this environment in a fresh process, since experimaestro's scheduler is one per process."""
+    fonts = tmp_path_factory.mktemp("fonts")
 
     def run(*arguments: object, cwd: Path | None = None, timeout: float = 300, **environment: str):
         command = [str(argument) for argument in arguments]
@@ -32,7 +33,8 @@ def run_command(home) -> Callable[..., subprocess.CompletedProcess]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("XPM", "COV"))}
         return subprocess.run(
             command, cwd=cwd or ROOT, timeout=timeout, capture_output=True, text=True,
-            env={**kept, "HOME": str(home), **environment},
+            # matplotlib, which other libraries import too, keeps a list of fonts in the home of every user
+            env={**kept, "HOME": str(home), "MPLCONFIGDIR": str(fonts), **environment},
         )  # fmt: skip
 
     return run

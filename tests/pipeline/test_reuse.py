@@ -133,8 +133,8 @@ def test_a_deeper_depth_scores_only_the_missing_ranks_and_a_shallower_one_none(
 
 
 def outputs_of(workspace: Path) -> dict[str, dict[str, str]]:
-    """sha256 of every listed output of every job, those with times of their own left out."""
-    timed = {"counts.json", "ledger.json", "curve.csv"}
+    """sha256 of every listed output of every job, those left out that say when, or where and by which command."""
+    timed = {"counts.json", "ledger.json", "curve.csv", "run.ir-metadata.yaml"}
     # impact-index numbers terms in another order each time, and writes the date; what it retrieves is the same.
     return {
         str(folder.relative_to(workspace)): {
