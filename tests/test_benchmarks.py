@@ -170,8 +170,8 @@ def test_both_trainers_learn_the_same_from_the_same(script, tmp_path, monkeypatc
     monkeypatch.setattr(workload, "sizes", lambda shape: {**sizes(shape), "dropout": 0.0})
     cpu = torch.device("cpu")
     settings = train.StepSettings(
-        shape="tiny", queries=4, rounds=3, warmup=0, device=cpu, threads=1, tokens_per_batch=4096, seed=0, attention="sdpa",
-        skip=(),
+        shape="tiny", queries=4, rounds=3, warmup=0, device=cpu, threads=1, tokens_per_batch=4096, seed=0,
+        attention="sdpa", skip=(),
     )  # fmt: skip
     world = workload.make_world(tmp_path, queries=12, passages=24, seed=0)
     training_set = world.training_set(workload.taught_groups(world, documents=2, seed=0))
