@@ -12,6 +12,7 @@ Reads files only: neither experimaestro nor numpy is imported here.
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,11 @@ OUTPUTS, FAILURE = "outputs.json", "failure.json"
 TRAINED, UNTRAINED, MODEL, RUN, FIRST_STAGE = "trained", "untrained", "model", "run", "first stage"
 """What a measured system is, in the `results` of plan.json"""
 DEFAULT_WORKDIR, WORKDIR_VARIABLE = "workspace", "XPM_CE_WORKDIR"
+
+
+def coordinates_text(coordinates: Mapping[str, str]) -> str:
+    """A place in a grid as text: loss=InfoNCE seed=1."""
+    return " ".join(f"{axis}={value}" for axis, value in coordinates.items())
 
 
 class OutputFile(NamedTuple):

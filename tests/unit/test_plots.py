@@ -65,8 +65,8 @@ def _curve(learner, *, steps, scale):
 
 
 def plots(planted, *kinds, **asked):
-    workspace, results, _ = planted
-    return [plot for _, plot in made(kinds, workspace, results, Asked(**asked))]
+    _, results, _ = planted
+    return [plot for _, plot in made(kinds, results, Asked(**asked))]
 
 
 def plot(planted, kind, **asked):
@@ -240,7 +240,7 @@ def test_one_depth_is_no_line(tmp_path):
     study.result({"loss": "BCE", "seed": "1"}, {"nDCG@10": [0.5, 0.6]})
     workspace = study.write(rows="loss")
     results = read_results(workspace, "planted")
-    reasons = {kind: str(error) for kind, error in made(KINDS, workspace, results, Asked())
+    reasons = {kind: str(error) for kind, error in made(KINDS, results, Asked())
                if isinstance(error, ConfigurationError)}  # fmt: skip
     assert "measured at one depth only" in reasons["depth"]
     assert "evaluation.depths" in reasons["depth"]

@@ -11,11 +11,11 @@ import numpy as np
 
 from xpm_ce.analysis.layouts import chosen_protocols
 from xpm_ce.analysis.results import Results
-from xpm_ce.analysis.statistics.frames import seeds_by_query, side_by_side
+from xpm_ce.analysis.statistics.frames import Frame, QueryValues, seeds_by_query, side_by_side
 from xpm_ce.analysis.statistics.intervals import Interval, bootstrap, hierarchical_bootstrap
 from xpm_ce.analysis.statistics.paired import effect_size, outcomes
 from xpm_ce.analysis.statistics.procedure import DEFAULT, RANDOMISATION, T_TEST, Procedure
-from xpm_ce.analysis.systems import MeasuredSystem, measured_system
+from xpm_ce.analysis.systems import MeasuredSystem, measured_system, values_at
 from xpm_ce.analysis.tables_text import columns
 from xpm_ce.analysis.top_documents import TopDocument, beside, rankings, run_file
 from xpm_ce.errors import ConfigurationError
@@ -233,19 +233,18 @@ def compare_systems(
             where=results.experiment,
             remedy=f"Protocols: {', '.join(known)}; measures: {', '.join(order)}.",
         )
-    lines = [_line(results, first, second, place, procedure) for place in places]
+    runs = {place: [values_at(results, side, place) for side in (first, second)] for place in places}
+    frames = {place: side_by_side(each) for place, each in runs.items()}
+    lines = [_line(place, runs[place], frames[place], procedure) for place in places]
     adjusted = procedure.adjusted(np.array([line.p_values[procedure.test] for line in lines]))
     corrected = tuple(dataclasses.replace(line, adjusted=float(p)) for line, p in zip(lines, adjusted, strict=True))
     main = {protocol: place for place in reversed(places) for protocol in [place[0]]}
-    largest = tuple(_largest(results, first, second, place) for place in main.values()) if len(main) == 1 else ()
+    shown = main.values() if len(main) == 1 else ()
+    largest = tuple(_largest(results, first, second, place, frames[place]) for place in shown)
     return SystemComparison(results.experiment, first, second, procedure, corrected, largest)
 
 
-def _line(
-    results: Results, a: MeasuredSystem, b: MeasuredSystem, place: tuple[str, int, str], procedure: Procedure
-) -> Line:
-    runs = [[results.query_values(row) for row in side.results_at(*place)] for side in (a, b)]
-    frame = side_by_side(runs)
+def _line(place: tuple[str, int, str], runs: list[list[QueryValues]], frame: Frame, procedure: Procedure) -> Line:
     means, differences = frame.values.mean(axis=0), frame.values[:, 1:] - frame.values[:, :1]
     by_seed = [seeds_by_query(side, frame.query_ids)[0] for side in runs]
     won = outcomes(differences)
@@ -259,15 +258,15 @@ def _line(
     )  # fmt: skip
 
 
-def _largest(results: Results, a: MeasuredSystem, b: MeasuredSystem, place: tuple[str, int, str]) -> Largest:
-    rows = [side.results_at(*place) for side in (a, b)]
-    frame = side_by_side([[results.query_values(row) for row in side] for side in rows])
+def _largest(
+    results: Results, a: MeasuredSystem, b: MeasuredSystem, place: tuple[str, int, str], frame: Frame
+) -> Largest:
     difference = frame.values[:, 1] - frame.values[:, 0]
     order = np.argsort(-difference, kind="stable")
     wins = [int(index) for index in order[:LARGEST] if difference[index] > 0]
     losses = [int(index) for index in order[::-1][:LARGEST] if difference[index] < 0]
     wanted = [frame.query_ids[index] for index in (*wins, *losses)]
-    files = [run_file(results, side[0]) for side in rows]
+    files = [run_file(results, side.results_at(*place)[0]) for side in (a, b)]
     ranked = [rankings(file, wanted) if file is not None else {} for file in files]
 
     def of(index: int) -> QueryDifference:

@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from xpm_ce.analysis.differences import Difference, configured_differences, group, ledger_differences
+from xpm_ce.analysis.labels import letters_and_digits
+from xpm_ce.analysis.results import LEARN, LEDGER
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.parameters import Given, read_parameters
 from xpm_ce.workspace import JobFolder, Workspace, read_json
 
-LEARNER, LEARN = "xpm_ce.learn.learner", "learn"
-"""The task of a learner, and its kind in plan.json"""
-LEDGER = "ledger.json"
+LEARNER = "xpm_ce.learn.learner"
+"""The task of a learner"""
 
 COST = (
     "seconds", "examples_per_second", "gflops", "matmul_peak_gflops", "share_of_peak", "peak_memory_mib", "last_loss",
@@ -152,7 +153,7 @@ def _at_place(workspace: Workspace, text: str, *, near: Mapping[str, str]) -> Jo
     places = [job for name in workspace.experiments()[:1] for job in _learners(workspace, name).values()]
     wanted = dict(each.partition("=")[::2] for each in text.split(","))
     fitting: list[dict[str, Any]] = []
-    for same in (str.casefold, _letters_and_digits):
+    for same in (str.casefold, letters_and_digits):
         fitting = fitting or [job for job in places if _stands_at(job["coordinates"], wanted, same)]
     if not fitting:
         known = {f"{axis}={value}" for job in places for axis, value in job["coordinates"].items()}
@@ -163,11 +164,6 @@ def _at_place(workspace: Workspace, text: str, *, near: Mapping[str, str]) -> Jo
 
 def _stands_at(coordinates: Mapping[str, str], wanted: Mapping[str, str], same: Callable[[str], str]) -> bool:
     return all(same(coordinates.get(axis, "")) == same(value) for axis, value in wanted.items())
-
-
-def _letters_and_digits(label: str) -> str:
-    """So that margin_mse is found as MarginMSE."""
-    return "".join(filter(str.isalnum, label)).casefold()
 
 
 def _place(name: str, *givens: Given) -> str | None:

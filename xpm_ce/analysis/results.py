@@ -4,19 +4,19 @@ This module does not know how a result was computed; what is not there yet is li
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpm_ce.measures.table import Column, read_per_query
-from xpm_ce.workspace import Workspace, read_json
+from xpm_ce.workspace import JobFolder, Workspace, read_json
 
 if TYPE_CHECKING:
     from xpm_ce.analysis.statistics.frames import QueryValues
 
-SUMMARY, PER_QUERY = "summary.json", "per_query.parquet"
-MEASURE = "measure"
-"""Kind of the jobs that measure, in plan.json"""
+SUMMARY, PER_QUERY, LEDGER = "summary.json", "per_query.parquet", "ledger.json"
+MEASURE, LEARN = "measure", "learn"
+"""Kinds of jobs in plan.json"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +55,15 @@ class Results:
 
         table = read_per_query(self.folders[row.job] / PER_QUERY, [Column(row.measure, row.depth, row.order)])
         return QueryValues(table.query_ids, table.values[:, 0])
+
+    def place(self, coordinates: Mapping[str, str]) -> dict[str, str]:
+        """A place in the grid without the averaged axis: systems that differ in their seed alone share it."""
+        return {axis: value for axis, value in coordinates.items() if axis != self.layout["over"]}
+
+    def learner(self, job: str) -> JobFolder | None:
+        """The job that trained what a result is of, not those that it took in; None where nothing was trained."""
+        found = next((each for each in self.behind(job) if each["kind"] == LEARN), None)
+        return JobFolder(Path(found["folder"])) if found is not None else None
 
     def behind(self, job: str) -> Iterator[dict[str, Any]]:
         """A job of the plan and those whose outputs it takes in, nearest first, each once."""

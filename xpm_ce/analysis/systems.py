@@ -4,10 +4,13 @@ This module does not know what results say.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from xpm_ce.analysis.labels import letters_and_digits
 from xpm_ce.analysis.results import ResultRow, Results
+from xpm_ce.analysis.statistics.frames import Frame, QueryValues, side_by_side
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.workspace import FIRST_STAGE, MODEL, RUN, TRAINED
 
@@ -47,7 +50,6 @@ def measured_system(results: Results, text: str, *, near: MeasuredSystem | None 
     several systems it is the one most in common with `near`, then the first of the grid. UnknownKeyError where there
     is none; ConfigurationError where it was not measured yet.
     """
-    over = results.layout["over"]
     given = [row for row in results.rows if row.order == "given"]
     fitting = _fitting(results, given, text)
     if not fitting:
@@ -65,23 +67,41 @@ def measured_system(results: Results, text: str, *, near: MeasuredSystem | None 
             where=results.experiment,
             kind="system of the plan:",
         )
+    found = max(gathered(results, fitting), key=lambda system: _in_common(system, near))
+    places = [f"{axis}={value}" for axis, value in found.coordinates.items() if axis not in NAMING]
+    name = " ".join([*([] if found.system == TRAINED and places else [found.name]), *places])
+    if len(found.seeds) == 1:
+        name += f" {results.layout['over']}={found.seeds[0]}"
+    return dataclasses.replace(found, name=name)
+
+
+def gathered(results: Results, rows: Iterable[ResultRow]) -> list[MeasuredSystem]:
+    """The systems that results are of, seeds together, in the order of the results; named by what kind they are."""
     points: dict[tuple[str, ...], list[ResultRow]] = {}
-    for row in fitting:
-        place = (f"{axis}={value}" for axis, value in row.coordinates.items() if axis != over)
-        points.setdefault((row.system, *place), []).append(row)
-    rows = max(points.values(), key=lambda rows: _in_common(rows[0], near))
-    first = rows[0]
-    coordinates = {axis: value for axis, value in first.coordinates.items() if axis != over}
-    seeds = tuple(dict.fromkeys(row.coordinates[over] for row in rows if over in row.coordinates))
-    places = [f"{axis}={value}" for axis, value in coordinates.items() if axis not in NAMING]
-    name = " ".join([*([] if first.system == TRAINED and places else [_name(first)]), *places])
-    if len(seeds) == 1:
-        name += f" {over}={seeds[0]}"
-    return MeasuredSystem(name, first.system, coordinates, seeds, tuple(rows))
+    for row in rows:
+        points.setdefault((row.system, *itertools.chain(*results.place(row.coordinates).items())), []).append(row)
+    over = results.layout["over"]
+    return [
+        MeasuredSystem(
+            _name(found[0]), found[0].system, results.place(found[0].coordinates),
+            tuple(dict.fromkeys(row.coordinates[over] for row in found if over in row.coordinates)), tuple(found),
+        )
+        for found in points.values()
+    ]  # fmt: skip
+
+
+def side_by_side_at(results: Results, systems: Iterable[MeasuredSystem], place: tuple[str, int, str]) -> Frame:
+    """The values per query of systems at a (protocol, depth, measure), seeds averaged per query."""
+    return side_by_side([values_at(results, each, place) for each in systems])
+
+
+def values_at(results: Results, system: MeasuredSystem, place: tuple[str, int, str]) -> list[QueryValues]:
+    """The values per query of a system at a (protocol, depth, measure), one run per seed."""
+    return [results.query_values(row) for row in system.results_at(*place)]
 
 
 def _fitting(results: Results, rows: list[ResultRow], text: str) -> list[ResultRow]:
-    for same in (str, str.casefold, _letters_and_digits):
+    for same in (str, str.casefold, letters_and_digits):
         if found := [row for row in rows if _means(text, row.system, row.coordinates, same)]:
             return found
     if "=" in text:
@@ -105,7 +125,7 @@ def _fitting(results: Results, rows: list[ResultRow], text: str) -> list[ResultR
 
 def _fitting_missing(results: Results, text: str) -> bool:
     return any(
-        _means(text, each["system"], each["coordinates"], _letters_and_digits)
+        _means(text, each["system"], each["coordinates"], letters_and_digits)
         or (len(text) >= SHORTEST and any(job["id"].startswith(text) for job in results.behind(each["job"])))
         for each in results.missing
     )
@@ -130,15 +150,10 @@ def _comes_from(results: Results, row: ResultRow, identity: str) -> bool:
     return first == identity and (kind != "retrieve" or row.system == FIRST_STAGE)
 
 
-def _in_common(row: ResultRow, near: MeasuredSystem | None) -> int:
+def _in_common(system: MeasuredSystem, near: MeasuredSystem | None) -> int:
     coordinates = near.coordinates if near is not None else {}
-    return sum(row.coordinates.get(axis) == value for axis, value in coordinates.items())
+    return sum(system.coordinates.get(axis) == value for axis, value in coordinates.items())
 
 
 def _name(row: ResultRow) -> str:
     return next((row.coordinates[kind] for kind in NAMING if kind in row.coordinates), row.system)
-
-
-def _letters_and_digits(label: str) -> str:
-    """So that margin_mse is found as MarginMSE."""
-    return "".join(filter(str.isalnum, label)).casefold()

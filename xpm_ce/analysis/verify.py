@@ -13,14 +13,15 @@ from typing import Any
 
 from xpm_ce.analysis.differences import Difference
 from xpm_ce.analysis.expected import EXPECTED, Expected, ExpectedColumn, ExpectedRow
-from xpm_ce.analysis.results import ResultRow, Results, read_results
+from xpm_ce.analysis.results import LEDGER, ResultRow, Results, read_results
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.parameters import Given, read_parameters
 from xpm_ce.workspace import MODEL, RUN, TRAINED, Workspace, read_json
 
 SYSTEM = "system"
 """The word of a row's place that says what kind of system it is, where it was not trained here"""
-LEDGER = "ledger."
+OF_LEDGER = "ledger."
+"""Beginning of a path in a recipe that is one of the ledger"""
 ROUNDING = 1e-9
 
 
@@ -209,7 +210,7 @@ def _verified(
     same = abs(value - published) <= column.tolerance + ROUNDING
     return VerifiedCell(
         row, column, published, Verdict.REPRODUCED if same else Verdict.DEVIATES, value, min(map(len, by_set)),
-        differences=() if same else _differences(results, row, used, workspace),
+        differences=() if same else _differences(results, row, used),
         jobs=tuple(dict.fromkeys(each.job for each in used)),
     )  # fmt: skip
 
@@ -222,21 +223,19 @@ def _stands(system: str, coordinates: dict[str, str], row: ExpectedRow) -> bool:
 
 
 def _point(coordinates: dict[str, str], results: Results) -> tuple[tuple[str, str], ...]:
-    """Its place in the grid without the axis that is averaged."""
-    return tuple(sorted((axis, value) for axis, value in coordinates.items() if axis != results.layout["over"]))
+    """A system of the plan: its place, in an order of its own."""
+    return tuple(sorted(results.place(coordinates).items()))
 
 
-def _differences(
-    results: Results, row: ExpectedRow, used: list[ResultRow], workspace: Workspace
-) -> tuple[Difference, ...]:
+def _differences(results: Results, row: ExpectedRow, used: list[ResultRow]) -> tuple[Difference, ...]:
     """Fields of the learners, and of their ledgers, that are not what the row's recipe says; each once."""
-    learners = {job["id"]: job for each in used for job in results.behind(each.job) if job["kind"] == "learn"}
+    folders = dict.fromkeys(job.path for each in used if (job := results.learner(each.job)) is not None)
     found: dict[tuple[str, str], Difference] = {}
-    for identity, job in list(learners.items()):
-        folder = workspace.job(job["task"], identity)
-        given, ledger = read_parameters(folder.path), read_json(folder.path / "ledger.json") or {}
+    for folder in folders:
+        given, ledger = read_parameters(folder), read_json(folder / LEDGER) or {}
         for path, wanted in row.recipe.items():
-            actual = _looked_up(ledger, path.removeprefix(LEDGER)) if path.startswith(LEDGER) else _field(given, path)
+            in_ledger = path.startswith(OF_LEDGER)
+            actual = _looked_up(ledger, path.removeprefix(OF_LEDGER)) if in_ledger else _field(given, path)
             if not _equal(actual, wanted):
                 found.setdefault((path, repr(actual)), Difference(path, wanted, actual))
     return tuple(found.values())

@@ -42,7 +42,7 @@ def command(
     asked = Asked(protocol, str(parse(measure)) if measure else "", depth, systems or (), baseline)
     files: list[Path] = []
     without: dict[str, str] = {}
-    for kind, plot in made(kinds or KINDS, workspace, results, asked):
+    for kind, plot in made(kinds or KINDS, results, asked):
         if isinstance(plot, Plot):
             files += plot.save(folder, form)
         elif kinds:

@@ -5,7 +5,7 @@ import collections
 import click
 
 from xpm_ce.cli.options import as_json, experiment_name, print_json, workdir
-from xpm_ce.workspace import Workspace
+from xpm_ce.workspace import Workspace, coordinates_text
 
 
 @click.command("status")
@@ -40,7 +40,7 @@ def command(experiment: str | None, workspace: Workspace, as_json: bool, jobs: b
     for kind, counts in kinds.items():
         click.echo(f"  {kind:<14}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
     for job in states:
-        where = " ".join(f"{axis}={value}" for axis, value in job["coordinates"].items())
+        where = coordinates_text(job["coordinates"])
         if jobs or job["failure"]:
             click.echo(f"  {job['id'][:12]}  {job['state']:<11} {job['kind']:<12} {where}")
         if job["failure"]:

@@ -16,7 +16,7 @@ from xpm_ce.graph.needs import absent, needs_of_plan
 from xpm_ce.graph.plan import Plan, Result, source_warnings
 from xpm_ce.graph.planner import Planner
 from xpm_ce.graph.prepared import PreparedSet
-from xpm_ce.graph.protocol_sets import protocol_sets
+from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_sets
 from xpm_ce.graph.sections import Evaluation, RunFile
 from xpm_ce.graph.siblings import take_over_finished_work
 from xpm_ce.graph.stages import START_FROM, paths_before, stage_before
@@ -103,7 +103,9 @@ class Builder:
             )
             for entry, below in zip(evaluation.sets or (), own, strict=True)
         ]
-        sets += protocol_sets(self.wiring, document, evaluation)
+        sets += protocol_sets(
+            self.wiring, document, chosen_protocols(node.get("protocols")), library=evaluation.library
+        )
         labels = [prepared.label for prepared in sets]
         for place, label in enumerate(labels):
             if label in labels[:place]:

@@ -4,11 +4,12 @@ are those of the registry.
 This module does not know what is trained, nor where results stand in tables.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.graph.prepared import PreparedSet
-from xpm_ce.graph.sections import DATAMAESTRO, Evaluation
+from xpm_ce.graph.sections import DATAMAESTRO
 from xpm_ce.protocols.first_stages import FirstStage
 from xpm_ce.protocols.judged_sets import JudgedSet, Place
 from xpm_ce.protocols.registry import Protocol, protocols
@@ -32,20 +33,18 @@ def chosen_protocols(node: Node | None) -> list[Protocol]:
     return list({protocol.id: protocol for protocol in found}.values())
 
 
-def protocol_sets(wiring: "Wiring", document: Document, evaluation: Evaluation) -> list[PreparedSet]:
-    """The evaluation sets of the protocols that `evaluation.protocols` names."""
+def protocol_sets(
+    wiring: "Wiring", document: Document, chosen: Iterable[Protocol], *, library: str
+) -> list[PreparedSet]:
+    """The evaluation sets of protocols, from a library; the section `evaluation` says where first stages compute."""
     section = document.require("evaluation")
-    return [
-        protocol_set(wiring, document, protocol, section, library=evaluation.library)
-        for protocol in chosen_protocols(section.get("protocols"))
-    ]
+    return [_protocol_set(wiring, document, protocol, section, library=library) for protocol in chosen]
 
 
-def protocol_set(
+def _protocol_set(
     wiring: "Wiring", document: Document, protocol: Protocol, section: Node, *, library: str
 ) -> PreparedSet:
-    """The texts, judgements and first-stage run of a protocol; `section` (evaluation) says where its first stage
-    computes."""
+    """The texts, judgements and first-stage run of a protocol."""
     judged, where = protocol.judged, (section.get("protocols") or section).where
     place = _place(judged, library, where=where)
     collection = Node.of({"type": library, "id": place.collection}, where=where, path="collection")

@@ -5,13 +5,10 @@ import collections
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.planner import State, Why
 from xpm_ce.identity import short
+from xpm_ce.workspace import coordinates_text
 
 NAMES = 6
 """Names of missing data sets that a plan shows"""
-
-
-def coordinates_text(coordinates: dict[str, str]) -> str:
-    return " ".join(f"{axis}={value}" for axis, value in coordinates.items())
 
 
 def rendered_counts(plan: Plan) -> str:

@@ -13,6 +13,7 @@ import yaml
 from xpm_ce.graph.study import Study
 from xpm_ce.settings.document import Document
 from xpm_ce.settings.nodes import Node
+from xpm_ce.workspace import coordinates_text
 
 NOT_OF_ONE = ("grid", "exceptions", "table")
 """Sections that a study of one learner has no use for"""
@@ -41,5 +42,5 @@ def resolved(plan: Mapping[str, Any], coordinates: Mapping[str, str]) -> Resolve
     if place is None:
         return Resolved(command, None)
     plain = place.root.without(*NOT_OF_ONE).plain()
-    origin = f"# {plan['experiment']}: " + " ".join(f"{axis}={value}" for axis, value in coordinates.items())
+    origin = f"# {plan['experiment']}: " + coordinates_text(coordinates)
     return Resolved(command, f"{origin.rstrip(': ')}\n{yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)}")

@@ -23,14 +23,12 @@ from xpm_ce.errors import ConfigurationError, UnknownKeyError
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.graph.first_stages import retrieval, title
 from xpm_ce.graph.prepared import PreparedSet
-from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_set
-from xpm_ce.graph.sections import TABLES, Evaluation, EvaluationSet, ModelFolder, ValidationSplit
+from xpm_ce.graph.sections import TABLES, EvaluationSet, ModelFolder, ValidationSplit
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.teachers import Untaught, cross_fitted, sections_of_teachers
+from xpm_ce.graph.validations import validation
 from xpm_ce.interop.xpmir_model import XpmirModel
 from xpm_ce.learn.learner import Learner, kept
-from xpm_ce.learn.validation import Validation, ValidationSet
-from xpm_ce.protocols.registry import Protocol
 from xpm_ce.scorers.backbones import LocalBackbone
 from xpm_ce.scorers.models import Checkpoint, Model, PretrainedModel
 from xpm_ce.scorers.scorer import Scorer
@@ -263,68 +261,13 @@ class Wiring:
         )
         wired = {
             "tokens": self.tokens(store, scorer), "queries": queries, "training_set": training_set, "scorer": scorer,
-            "validation": self.validation(document, node.get("validation"), scorer), "continue_from": None,
+            "validation": validation(self, document, node.get("validation"), scorer), "continue_from": None,
         }  # fmt: skip
         return self.typed(Learner, node.without("scorer", "validation"), wired)
 
     def trained(self, learner: Learner, coordinates: dict[str, str]) -> Checkpoint:
         """What a learner leaves, by the rule that it says is to be evaluated."""
         return kept(self.submit(learner, kind="learn", coordinates=coordinates), learner.keep)
-
-    def validation(self, document: Document, node: Node | None, scorer: Scorer) -> Validation | None:
-        """What a learner is validated on, made once for all that read alike; None where it is not."""
-        if node is None or node.value is None:
-            return None
-        own, chosen = node.get("sets"), chosen_protocols(node.get("protocols"))
-        if (own is None or own.value is None) and not chosen:
-            raise ConfigurationError(
-                f"{node.path}.sets is missing",
-                where=node.where,
-                remedy="For example: sets: [{split: validation}], or protocols: [nanobeir@bm25-100]",
-            )
-        found = self.once(
-            f"validation sets {scorer.__xpm__.identifier.all.hex()}",
-            [
-                own,
-                node.get("protocols"),
-                document.get("evaluation"),
-                *(document.get(section) for section in DATA_SECTIONS),
-            ],
-            lambda: [
-                self.validation_set(each, scorer)
-                for each in (*self.validation_sets(document, own), *self.validation_protocols(document, node, chosen))
-            ],
-        )
-        in_order = sorted(found, key=lambda each: each.__xpm__.identifier.all.hex())  # which the user's has no part in
-        validation = self.typed(Validation, node.without("sets", "protocols"), {"sets": in_order})
-        for protocol in chosen:
-            if protocol.depth != validation.depth:
-                raise ConfigurationError(
-                    f"depth is {validation.depth}, but {protocol.id} re-ranks {protocol.depth}",
-                    where=node.nodes["protocols"].where,
-                    remedy="Give both the same depth.",
-                )
-        return validation
-
-    def validation_sets(self, document: Document, node: Node | None) -> list[PreparedSet]:
-        """The sets of the study's own that a learner is validated on."""
-        if node is None or node.value is None:
-            return []
-        entries = typed(list[EvaluationSet], node, tables=TABLES)
-        return [self.evaluation_set(document, entry, below) for entry, below in zip(entries, node, strict=True)]
-
-    def validation_protocols(self, document: Document, node: Node, chosen: list[Protocol]) -> list[PreparedSet]:
-        """The sets of protocols that a learner is validated on, from the library that `evaluation` names."""
-        evaluation = self.typed(Evaluation, document.require("evaluation"))
-        section = document.require("evaluation")
-        return [protocol_set(self, document, protocol, section, library=evaluation.library) for protocol in chosen]
-
-    def validation_set(self, prepared: PreparedSet, scorer: Scorer) -> ValidationSet:
-        """A set of queries that a scorer is validated on."""
-        return ValidationSet.C(
-            name=prepared.label, queries=prepared.queries, qrels=prepared.qrels, run=prepared.run,
-            store=prepared.store, tokens=self.tokens(prepared.store, scorer),
-        )  # fmt: skip
 
     # -- what was there before ------------------------------------------------------------------------------
 

@@ -3,10 +3,9 @@
 from xpm_ce.analysis.results import read_results
 from xpm_ce.analysis.tables import make_tables
 from xpm_ce.graph.plan import Plan
-from xpm_ce.graph.rendering import coordinates_text
 from xpm_ce.identity import short
 from xpm_ce.launch.submission import Outcome
-from xpm_ce.workspace import Workspace
+from xpm_ce.workspace import Workspace, coordinates_text
 
 
 def rendered_summary(plan: Plan, outcome: Outcome, workspace: Workspace, *, seconds: float) -> str:

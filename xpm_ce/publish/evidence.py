@@ -6,14 +6,11 @@ This module does not know how results are shown, and computes none.
 import dataclasses
 import statistics
 
-from xpm_ce.analysis.results import ResultRow, Results, read_results
+from xpm_ce.analysis.results import MEASURE, ResultRow, Results, read_results
 from xpm_ce.analysis.statistics.intervals import bootstrap
 from xpm_ce.publish.pairs import rescored
 from xpm_ce.publish.source import Source
 from xpm_ce.workspace import FIRST_STAGE, TRAINED
-
-MEASURE = "measure"
-"""Kind of a measuring job in plan.json"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +69,8 @@ def _row(experiment: str, row: ResultRow, results: Results) -> EvaluationRow:
     ]
     first = next((each for each in alike if each.system == FIRST_STAGE and _within(each, row)), None)
     interval = bootstrap(results.query_values(row).values)
-    over = results.layout.get("over")
-    siblings = [each for each in alike if each.system == TRAINED and _apart(each, over) == _apart(row, over)]
+    here = results.place(row.coordinates)
+    siblings = [each for each in alike if each.system == TRAINED and results.place(each.coordinates) == here]
     return EvaluationRow(
         experiment,
         row.protocol,
@@ -91,7 +88,3 @@ def _row(experiment: str, row: ResultRow, results: Results) -> EvaluationRow:
 def _within(first: ResultRow, row: ResultRow) -> bool:
     """Whether a first stage stands at the place of a result, on the axes that it has."""
     return all(row.coordinates.get(axis) == value for axis, value in first.coordinates.items() if axis != FIRST_STAGE)
-
-
-def _apart(row: ResultRow, axis: str | None) -> dict[str, str]:
-    return {name: value for name, value in row.coordinates.items() if name != axis}

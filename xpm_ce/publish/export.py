@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from xpm_ce import atomic
+from xpm_ce.analysis.results import LEDGER
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.publish import parity
 from xpm_ce.publish.card import Card, Training
@@ -29,12 +30,13 @@ from xpm_ce.publish.side_files import write_side_files
 from xpm_ce.publish.snippets import SHOWN
 from xpm_ce.publish.source import Source
 from xpm_ce.scorers.loading import saved_scorer
+from xpm_ce.workspace import coordinates_text
 
 PAIRS = 200
 """Pairs of the parity report"""
 CANDIDATES = 2 * PAIRS
 """Pairs that they are chosen from: some are read otherwise elsewhere"""
-LEDGER, PARITY, STUDY, README = "ledger.json", "parity.json", "study.yaml", "README.md"
+PARITY, STUDY, README = "parity.json", "study.yaml", "README.md"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +129,7 @@ def check_free(folder: Path) -> None:
 def _training(source: Source, origin: Origin) -> Training | None:
     if source.learner is None:
         return None
-    place = " ".join(f"{axis}={value}" for axis, value in source.learner.coordinates.items())
+    place = coordinates_text(source.learner.coordinates)
     return Training(
         source.learner.job.identity,
         source.rule,

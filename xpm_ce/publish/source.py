@@ -10,9 +10,9 @@ from typing import Any
 from xpm_ce.analysis.fair import LEARNER, ComparedLearner, find_learner
 from xpm_ce.errors import ConfigurationError, DataError
 from xpm_ce.identity import file_sha256
+from xpm_ce.scorers.models import BEST, LAST
 from xpm_ce.workspace import JobFolder, Workspace, read_json
 
-LAST, BEST = "last", "best"
 FOLDERS = {LAST: "checkpoint", BEST: "best"}
 """Where a learner keeps the model of each rule"""
 CONFIG, KEPT = "config.json", "kept.json"

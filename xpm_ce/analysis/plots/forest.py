@@ -12,14 +12,10 @@ import numpy as np
 from xpm_ce.analysis.plots.figure import COLUMN, Plot, file_name, grid
 from xpm_ce.analysis.plots.points import Shown
 from xpm_ce.analysis.results import Results
-from xpm_ce.analysis.statistics.families import CORRECTIONS
-from xpm_ce.analysis.statistics.frames import side_by_side
 from xpm_ce.analysis.statistics.intervals import bootstrap
-from xpm_ce.analysis.statistics.paired import t_test
-from xpm_ce.analysis.systems import MeasuredSystem
+from xpm_ce.analysis.statistics.procedure import DEFAULT
+from xpm_ce.analysis.systems import MeasuredSystem, side_by_side_at
 from xpm_ce.errors import ConfigurationError
-
-ALPHA = 0.05
 
 
 def forest(results: Results, what: Shown, baseline: MeasuredSystem, systems: Sequence[MeasuredSystem]) -> Plot:
@@ -31,9 +27,9 @@ def forest(results: Results, what: Shown, baseline: MeasuredSystem, systems: Seq
         raise ConfigurationError(
             f"no two systems have {what.measure} on {what.protocol} at depth {what.depth}", where=results.experiment
         )
-    frame = side_by_side([[results.query_values(row) for row in each.results_at(*at)] for each in (baseline, *others)])
+    frame = side_by_side_at(results, (baseline, *others), at)
     differences = frame.values[:, 1:] - frame.values[:, :1]
-    adjusted = CORRECTIONS["holm"](t_test(differences))
+    adjusted = DEFAULT.adjusted(DEFAULT.p_values(differences))
     intervals = [bootstrap(column) for column in differences.T]
     means = differences.mean(axis=0)
     order = np.argsort(-means, kind="stable").tolist()
@@ -48,7 +44,7 @@ def forest(results: Results, what: Shown, baseline: MeasuredSystem, systems: Seq
             axes.errorbar(
                 100 * mean, height, xerr=[[100 * (mean - low)], [100 * (high - mean)]], fmt="o", capsize=2,
                 color="black", markersize=4, elinewidth=0.9,
-                markerfacecolor="black" if p_value < ALPHA else "white",
+                markerfacecolor="black" if p_value < DEFAULT.alpha else "white",
             )  # fmt: skip
         axes.axvline(0, color="black", linewidth=0.8, linestyle="--")
         axes.set_yticks(range(len(data)), [row[0] for row in data])
@@ -56,7 +52,7 @@ def forest(results: Results, what: Shown, baseline: MeasuredSystem, systems: Seq
         axes.set_ylim(len(data) - 0.5, -0.5)
         axes.set_xlabel(
             f"difference to {baseline.name} in {what.label}\n95 % bootstrap interval, {len(frame.query_ids)} queries\n"
-            f"filled: p < {ALPHA:g}, paired t-test, Holm over {len(data)}"
+            f"filled: p < {DEFAULT.alpha:g}, paired t-test, Holm over {len(data)}"
         )
         axes.set_title(f"{what.protocol}, depth {what.depth}")
         grid(axes, "x")

@@ -16,10 +16,10 @@ from xpm_ce.analysis.plots.parameters import against_parameters
 from xpm_ce.analysis.plots.points import Shown, shown
 from xpm_ce.analysis.plots.queries import per_query_differences
 from xpm_ce.analysis.plots.training import training
-from xpm_ce.analysis.results import ResultRow, Results
-from xpm_ce.analysis.systems import MeasuredSystem, measured_system
+from xpm_ce.analysis.results import Results
+from xpm_ce.analysis.systems import MeasuredSystem, gathered, measured_system
 from xpm_ce.errors import ConfigurationError, UnknownKeyError
-from xpm_ce.workspace import FIRST_STAGE, TRAINED, Workspace
+from xpm_ce.workspace import FIRST_STAGE, TRAINED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,22 +35,22 @@ class Asked:
     """For the forest plot; by default the first stage"""
 
 
-Made = Callable[[Workspace, Results, Asked], Iterator[Plot]]
+Made = Callable[[Results, Asked], Iterator[Plot]]
 
 
 def _per_set(make: Callable[[Results, Shown], Plot]) -> Made:
-    def made(_workspace: Workspace, results: Results, asked: Asked) -> Iterator[Plot]:
+    def made(results: Results, asked: Asked) -> Iterator[Plot]:
         for what in shown(results, protocol=asked.protocol, measure=asked.measure, depth=asked.depth):
             yield make(results, what)
 
     return made
 
 
-def _training(_workspace: Workspace, results: Results, _asked: Asked) -> Iterator[Plot]:
+def _training(results: Results, _asked: Asked) -> Iterator[Plot]:
     yield training(results)
 
 
-def _queries(workspace: Workspace, results: Results, asked: Asked) -> Iterator[Plot]:
+def _queries(results: Results, asked: Asked) -> Iterator[Plot]:
     if len(asked.systems) != 2:
         raise ConfigurationError(
             "differences per query are between two systems",
@@ -62,7 +62,7 @@ def _queries(workspace: Workspace, results: Results, asked: Asked) -> Iterator[P
         yield per_query_differences(results, what, a, b)
 
 
-def _forest(workspace: Workspace, results: Results, asked: Asked) -> Iterator[Plot]:
+def _forest(results: Results, asked: Asked) -> Iterator[Plot]:
     for what in shown(results, protocol=asked.protocol, measure=asked.measure, depth=asked.depth):
         systems = measured_systems(results, what)
         if asked.baseline:
@@ -89,31 +89,25 @@ KINDS: Mapping[str, Made] = {
 
 def measured_systems(results: Results, what: Shown) -> list[MeasuredSystem]:
     """Every system that competes on a set, seeds together, in the order of the plan."""
-    over = results.layout["over"]
-    gathered: dict[tuple[str, ...], list[ResultRow]] = {}
-    for row in results.rows:
-        if row.order == "given" and row.system in COMPARED and row.protocol == what.protocol:
-            where = (f"{axis}={value}" for axis, value in row.coordinates.items() if axis != over)
-            gathered.setdefault((row.system, *where), []).append(row)
-    found = []
-    for (system, *_), rows in gathered.items():
-        coordinates = {axis: value for axis, value in rows[0].coordinates.items() if axis != over}
-        name = ", ".join(coordinates.values()) or (system if system != TRAINED else results.experiment)
-        seeds = tuple(dict.fromkeys(row.coordinates[over] for row in rows if over in row.coordinates))
-        found.append(MeasuredSystem(name, system, coordinates, seeds, tuple(rows)))
-    return found
+    rows = [
+        row for row in results.rows if row.order == "given" and row.system in COMPARED and row.protocol == what.protocol
+    ]
+    return [dataclasses.replace(each, name=_name(results, each)) for each in gathered(results, rows)]
 
 
-def made(
-    kinds: Sequence[str], workspace: Workspace, results: Results, asked: Asked
-) -> Iterator[tuple[str, Plot | ConfigurationError]]:
+def _name(results: Results, system: MeasuredSystem) -> str:
+    alone = system.system if system.system != TRAINED else results.experiment
+    return ", ".join(system.coordinates.values()) or alone
+
+
+def made(kinds: Sequence[str], results: Results, asked: Asked) -> Iterator[tuple[str, Plot | ConfigurationError]]:
     """The plots of each kind, or why there is none; UnknownKeyError for a kind that there is not."""
     for kind in kinds:
         if kind not in KINDS:
             raise UnknownKeyError(kind, KINDS, where="", kind="kind of plot:")
     for kind in kinds:
         try:
-            for plot in KINDS[kind](workspace, results, asked):
+            for plot in KINDS[kind](results, asked):
                 yield kind, plot
         except UnknownKeyError:
             raise

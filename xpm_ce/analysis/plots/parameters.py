@@ -4,12 +4,11 @@ This module does not know how many parameters a backbone has: learners wrote tha
 """
 
 import statistics
-from pathlib import Path
 
 from xpm_ce.analysis.plots.cost import against_cost
 from xpm_ce.analysis.plots.figure import Plot, shown_count
 from xpm_ce.analysis.plots.points import Point, Shown, trained
-from xpm_ce.analysis.results import Results
+from xpm_ce.analysis.results import LEDGER, Results
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.workspace import read_json
 
@@ -29,11 +28,7 @@ def against_parameters(results: Results, what: Shown) -> Plot:
 
 def _parameters(results: Results, point: Point) -> float | None:
     """Mean over the learners behind a point, which seeds do not change; None where there is none."""
-    counts = []
-    for each in point.results:
-        learners = (job for job in results.behind(each.job) if job["kind"] == "learn")
-        for job in learners:
-            ledger = read_json(Path(job["folder"]) / "ledger.json") or {}
-            counts += [ledger["parameters"]] if "parameters" in ledger else []
-            break
+    learners = [folder for each in point.results if (folder := results.learner(each.job)) is not None]
+    ledgers = [read_json(folder.path / LEDGER) or {} for folder in learners]
+    counts = [ledger["parameters"] for ledger in ledgers if "parameters" in ledger]
     return statistics.fmean(counts) if counts else None

@@ -8,24 +8,21 @@ from typing import Any
 from xpm_ce.analysis.plots.figure import COLUMN, Plot, file_name, grid
 from xpm_ce.analysis.plots.points import Shown
 from xpm_ce.analysis.results import Results
-from xpm_ce.analysis.statistics.frames import side_by_side
 from xpm_ce.analysis.statistics.paired import outcomes
-from xpm_ce.analysis.systems import MeasuredSystem
+from xpm_ce.analysis.systems import MeasuredSystem, side_by_side_at
 from xpm_ce.errors import ConfigurationError
 
 
 def per_query_differences(results: Results, what: Shown, a: MeasuredSystem, b: MeasuredSystem) -> Plot:
     """A bar per query, B minus A; ConfigurationError where one of them has no result there."""
-    systems = []
+    at = (what.protocol, what.depth, what.measure)
     for system in (a, b):
-        rows = system.results_at(what.protocol, what.depth, what.measure)
-        if not rows:
+        if not system.results_at(*at):
             raise ConfigurationError(
                 f"{system.name} has no {what.measure} on {what.protocol} at depth {what.depth}",
                 where=results.experiment,
             )
-        systems.append([results.query_values(row) for row in rows])
-    frame = side_by_side(systems)
+    frame = side_by_side_at(results, (a, b), at)
     differences = frame.values[:, 1] - frame.values[:, 0]
     order = sorted(range(len(differences)), key=lambda query: (-differences[query], frame.query_ids[query]))
     won = outcomes(differences[:, None])
