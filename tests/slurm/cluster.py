@@ -80,6 +80,7 @@ class Cluster:
         self.folder = Path(tempfile.mkdtemp(prefix="xpm-ce-slurm-"))
         self.folder.chmod(0o755)
         self.node = socket.gethostname().partition(".")[0]
+        self.processors = len(os.sched_getaffinity(0))
         self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf")}
         self._daemons: list[tuple[str, subprocess.Popen]] = []
 
@@ -110,6 +111,34 @@ class Cluster:
 
     def resume(self) -> None:
         self.run("scontrol", "update", f"NodeName={self.node}", "State=RESUME")
+
+    def fail(self) -> None:
+        """Take the node down under its jobs; it comes back by itself, as one that was started again."""
+        self.run("scontrol", "update", f"NodeName={self.node}", "State=DOWN", "Reason=test")
+        self._until(lambda: not any(state == "RUNNING" for _, state, _ in self.queue()), "its jobs are gone")
+        self._usable()
+
+    def submit(self, *options: str) -> str:
+        """The number of a job that is none of xpm-ce's."""
+        return self.run("sbatch", "--parsable", "--output=/dev/null", *options).strip()
+
+    def reset(self) -> None:
+        """Empty the queue, and let the node take jobs."""
+        self.run("scancel", "--partition=main", check=False)
+        self.run("scancel", "--partition=spare", check=False)
+        self._until(lambda: not self.queue(), "the queue is empty", seconds=60)
+        self._usable()
+
+    def _usable(self) -> None:
+        """Resume the node until it is idle or has jobs."""
+
+        def usable() -> bool:
+            if self.node_state in ("idle", "mixed", "allocated"):
+                return True
+            self.run("scontrol", "update", f"NodeName={self.node}", "State=RESUME", check=False)
+            return False
+
+        self._until(usable, "the node takes jobs")
 
     @property
     def node_state(self) -> str:
@@ -209,7 +238,6 @@ class Cluster:
             f"StorageUser=slurm\nStoragePass={password}\nStorageLoc=slurm\n"
             f"LogFile={self.folder / 'slurmdbd.log'}\nPidFile={self.folder / 'slurmdbd.pid'}\n"
         )
-        processors = len(os.sched_getaffinity(0))
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
         (self.folder / "slurm.conf").write_text(
             f"""\
@@ -244,7 +272,7 @@ OverTimeLimit=0
 KillWait=5
 MinJobAge=3600
 ReturnToService=2
-NodeName={self.node} NodeAddr=127.0.0.1 CPUs={processors} RealMemory={int(0.9 * memory)} State=UNKNOWN
+NodeName={self.node} NodeAddr=127.0.0.1 CPUs={self.processors} RealMemory={int(0.9 * memory)} State=UNKNOWN
 PartitionName=main Nodes={self.node} Default=YES MaxTime=60 PriorityTier=2 PreemptMode=OFF DefMemPerCPU=1000
 PartitionName=spare Nodes={self.node} MaxTime=60 PriorityTier=1 PreemptMode=REQUEUE DefMemPerCPU=1000
 """
