@@ -6,7 +6,7 @@ experimaestro's dry run gives the same identifiers at several times the cost. Th
 import dataclasses
 import enum
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +149,19 @@ def obstacles(task: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
+Capabilities = Callable[[str, Any], tuple[str, ...]]
+"""Precisions that the machine of a job computes in hardware, by the job's kind and configuration"""
+
+
+def only_fp32(_kind: str, _config: Any) -> tuple[str, ...]:
+    """What every machine computes."""
+    return ("fp32",)
+
+
 class Planner:
     """A submitter that plans: call it with a task, it gives the task's output; `jobs` holds every job once."""
 
-    def __init__(self, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",)):
+    def __init__(self, workspace: Workspace, *, capabilities: Capabilities = only_fp32):
         self.workspace, self.capabilities = workspace, capabilities
         self.hashes = HashCache(workspace.hashes)
         self.jobs: dict[str, PlannedJob] = {}
@@ -163,7 +172,7 @@ class Planner:
         if identity in self.jobs:
             return self.jobs[identity].output
         inputs = [task.__xpm__.identifier.all.hex() for task in upstream_tasks(config)]
-        state, reason = self._state(config, folder, inputs)
+        state, reason = self._state(config, folder, inputs, kind=kind)
         record = folder.record if state is State.REUSE else None
         self.jobs[identity] = PlannedJob(
             kind, folder.task, identity, folder.path, dict(coordinates or {}), inputs, state, reason, config, output,
@@ -171,23 +180,23 @@ class Planner:
         )  # fmt: skip
         return output
 
-    def _state(self, config: Any, folder: JobFolder, inputs: list[str]) -> tuple[State, Reason]:
+    def _state(self, config: Any, folder: JobFolder, inputs: list[str], *, kind: str) -> tuple[State, Reason]:
         if folder.marked_done:
             damaged = folder.damaged() if folder.record else ["outputs.json"]
             if not damaged:
                 return State.REUSE, Reason(Why.DONE)
-            return self._blocked(config, inputs) or (State.RUN, Reason(Why.DAMAGED, tuple(damaged)))
+            return self._blocked(config, inputs, kind=kind) or (State.RUN, Reason(Why.DAMAGED, tuple(damaged)))
         why = {"failed": Why.FAILED, "interrupted": Why.INTERRUPTED}.get(folder.state, Why.NEVER_RUN)
-        return self._blocked(config, inputs) or (State.RUN, Reason(why))
+        return self._blocked(config, inputs, kind=kind) or (State.RUN, Reason(why))
 
-    def _blocked(self, config: Any, inputs: list[str]) -> tuple[State, Reason] | None:
+    def _blocked(self, config: Any, inputs: list[str], *, kind: str) -> tuple[State, Reason] | None:
         blocked = tuple(key for key in inputs if self.jobs[key].state is State.BLOCKED)
         if blocked:
             return State.BLOCKED, Reason(Why.UPSTREAM_BLOCKED, blocked)
         if unavailable := obstacles(config):
             return State.BLOCKED, Reason(Why.UNAVAILABLE, unavailable)
         precision = config.__xpm__.values.get("precision")
-        if precision is not None and precision not in self.capabilities:
+        if precision is not None and precision not in self.capabilities(kind, config):
             return State.BLOCKED, Reason(Why.NO_CAPABILITY, (precision,))
         return None
 
