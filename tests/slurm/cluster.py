@@ -82,6 +82,9 @@ class Cluster:
         self.node = socket.gethostname().partition(".")[0]
         self.processors = len(os.sched_getaffinity(0))
         self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf")}
+        self.states: list[str] = []
+        """How the executions ended that `ended` told of"""
+        self._before, self._foreign = 0, set[str]()
         self._daemons: list[tuple[str, subprocess.Popen]] = []
 
     def __enter__(self) -> "Cluster":
@@ -120,14 +123,17 @@ class Cluster:
 
     def submit(self, *options: str) -> str:
         """The number of a job that is none of xpm-ce's."""
-        return self.run("sbatch", "--parsable", "--output=/dev/null", *options).strip()
+        job = self.run("sbatch", "--parsable", "--output=/dev/null", *options).strip()
+        self._foreign.add(job)
+        return job
 
     def reset(self) -> None:
-        """Empty the queue, and let the node take jobs."""
+        """Empty the queue, let the node take jobs, and begin to count."""
         self.run("scancel", "--partition=main", check=False)
         self.run("scancel", "--partition=spare", check=False)
-        self._until(lambda: not self.queue(), "the queue is empty", seconds=60)
+        self._until(lambda: not self.queue(), "the queue is empty")
         self._usable()
+        self._before = self._newest()
 
     def _usable(self) -> None:
         """Resume the node until it is idle or has jobs."""
@@ -150,13 +156,33 @@ class Cluster:
         rows = [tuple(line.split("|", 2)) for line in lines]
         return [row for row in rows if row[1] in ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING")]
 
-    def jobs(self) -> list[tuple[str, str, str]]:
-        """(job id, name, state) of every execution that accounting knows, one for each time that a job was started."""
-        rows = self.run(
-            "sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", "--starttime=now-1days",
-            "--format=JobID,JobName,State",
-        )  # fmt: skip
-        return [tuple(line.split("|", 2)) for line in rows.splitlines()]
+    def ended(self) -> list[str]:
+        """The last state of each execution since the last `reset`, by the time of submission, when none goes on.
+
+        A job that was sent back to the queue and started again is two executions; jobs of `submit` do not count.
+        """
+        self._until(lambda: not self.queue(), "the queue is empty")
+        rows: list[list[str]] = []
+
+        def settled() -> bool:  # accounting is some seconds behind
+            told = self.run(
+                "sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", "--starttime=now-1days",
+                "--format=JobIDRaw,State",
+            )  # fmt: skip
+            rows[:] = [line.split("|") for line in told.splitlines() if int(line.partition("|")[0]) > self._before]
+            known = {int(job) for job, _ in rows}
+            goes_on = any(state.startswith(("PENDING", "RUNNING", "COMPLETING")) for _, state in rows)
+            return not goes_on and known >= set(range(self._before + 1, self._newest() + 1))
+
+        self._until(settled, "accounting knows how all jobs ended")
+        ours = [state.split()[0] for job, state in rows if job not in self._foreign]
+        self.states += ours
+        return ours
+
+    def _newest(self) -> int:
+        """The highest number that Slurm has given to a job."""
+        (line,) = (line for line in self.run("scontrol", "show", "config").splitlines() if line.startswith("NEXT_JOB_ID"))
+        return int(line.partition("=")[2]) - 1
 
     def stop(self) -> None:
         """Cancel every job, end every daemon, remove the folder."""
@@ -265,7 +291,7 @@ AccountingStoragePass={self.folder / "munge" / "socket"}
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SchedulerType=sched/backfill
-SchedulerParameters=batch_sched_delay=0,sched_interval=5
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 OverTimeLimit=0

@@ -48,7 +48,8 @@ def cluster(pytestconfig) -> Iterator[Cluster]:
             f"up in {time.monotonic() - started:.0f} s",
         ]
         yield cluster
-        pytestconfig.slurm += [f"{state}: {count}" for state, count in counted(cluster)]
+        counts = [f"{cluster.states.count(state)} {state}" for state in sorted(set(cluster.states))]
+        pytestconfig.slurm.append(f"executions of jobs: {', '.join(counts) or 'none'}")
 
 
 def processor() -> str:
@@ -56,12 +57,6 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return "unknown processor"
-
-
-def counted(cluster: Cluster) -> list[tuple[str, int]]:
-    """State -> number of executions of jobs that ended in it."""
-    states = [state.split()[0] for _, _, state in cluster.jobs()]
-    return [(state, states.count(state)) for state in sorted(set(states))]
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ def until(condition: Callable[[], object], *, seconds: float = 90):
 
 TIMED = ("curve.csv", "ledger.json", "counts.json", "run.ir-metadata.yaml")
 """Files that hold times, which no two runs have in common"""
+UNORDERED = "index/"
+"""The index of BM25 numbers its terms anew each time, with the same scores"""
 
 
 def outputs(workspace: Path) -> dict[tuple[str, str], str]:
@@ -34,7 +36,9 @@ def outputs(workspace: Path) -> dict[tuple[str, str], str]:
     found = {}
     for folder in map(JobFolder, sorted(workspace.glob("jobs/*/*"))):
         assert folder.complete, folder.path
-        found |= {(folder.identity, file.path): file.sha256 for file in folder.files if file.path not in TIMED}
+        for file in folder.files:
+            if file.path not in TIMED and not file.path.startswith(UNORDERED):
+                found[folder.identity, file.path] = file.sha256
     return found
 
 
@@ -51,23 +55,20 @@ def assert_every_step_once(learner: Path) -> None:
 def test_a_grid_through_slurm_gives_what_it_gives_on_the_local_machine(
     idle, launchers, tiny_workspace, run_command, tmp_path
 ):
-    before = len(idle.jobs())
     process = run_command(
         "xpm-ce", "run", TINY, "--workdir", tmp_path / "workspace", "--launchers", launchers(), **idle.environment
     )
     assert process.returncode == 0, process.stdout + process.stderr
     assert "17 jobs run, 0 reused, 0 failed" in process.stdout
-    executions = idle.jobs()[before:]
-    assert [state for _, _, state in executions] == ["COMPLETED"] * 17
+    assert idle.ended() == ["COMPLETED"] * 17
     found = outputs(tmp_path / "workspace")
-    assert len(found) >= 60
+    assert len(found) > 50
     assert found == outputs(tiny_workspace)
 
 
 def test_a_learner_at_its_time_limit_saves_is_submitted_again_and_ends_at_the_same_weights(
     idle, launchers, start, undisturbed, workspace_copy
 ):
-    before = len(idle.jobs())
     run = start(workspace_copy, launchers(time="1m"), pause=2)  # 30 steps of 2 seconds do not fit into a minute
     learner = until(lambda: run.learner)
     run.finished()
@@ -76,26 +77,23 @@ def test_a_learner_at_its_time_limit_saves_is_submitted_again_and_ends_at_the_sa
     assert 10 < second < STEPS
     assert_every_step_once(learner)
     assert outputs(workspace_copy) == outputs(undisturbed)
-    executions = idle.jobs()[before:]
-    assert len(executions) == 4  # the learner twice, its re-ranking and its measures
-    assert all(state != "TIMEOUT" for _, _, state in executions)  # it left by itself
+    assert idle.ended() == ["FAILED", *["COMPLETED"] * 3]  # FAILED, not TIMEOUT: the learner left by itself
 
 
 def test_a_grid_waits_for_a_drained_node_and_finishes_when_it_is_back(
     idle, launchers, start, undisturbed, workspace_copy
 ):
-    before = len(idle.jobs())
     run = start(workspace_copy, launchers(), pause=0.2)
     until(lambda: run.learner)
     idle.drain()
     until(lambda: any(state == "PENDING" for _, state, _ in idle.queue()))  # the learner has ended, the next job waits
-    assert idle.node_state == "drained"
+    until(lambda: idle.node_state == "drained")
     time.sleep(5)
     assert [state for _, state, _ in idle.queue()] == ["PENDING"]
     assert run.process.poll() is None
     idle.resume()
     run.finished()
-    assert [state for _, _, state in idle.jobs()[before:]] == ["COMPLETED"] * 3
+    assert idle.ended() == ["COMPLETED"] * 3
     assert outputs(workspace_copy) == outputs(undisturbed)
 
 
@@ -103,7 +101,6 @@ def test_a_grid_waits_for_a_drained_node_and_finishes_when_it_is_back(
 def test_a_learner_that_is_taken_off_its_node_goes_on_from_its_last_state(
     how, idle, launchers, start, undisturbed, workspace_copy
 ):
-    before = len(idle.jobs())
     run = start(workspace_copy, launchers(learn="spare"), pause=0.5)
     learner = until(lambda: run.learner)
     until(lambda: (learner / "resume").exists() and run.steps(learner / "curve.csv") > 6)
@@ -119,14 +116,12 @@ def test_a_learner_that_is_taken_off_its_node_goes_on_from_its_last_state(
     assert 5 <= second < STEPS
     assert_every_step_once(learner)
     assert outputs(workspace_copy) == outputs(undisturbed)
-    states = [state for _, name, state in idle.jobs()[before:] if name != "wrap"]
-    assert sorted(states) == sorted([wanted, *["COMPLETED"] * 3])
+    assert sorted(idle.ended()) == sorted([*["COMPLETED"] * 3, wanted])
 
 
 def test_jobs_outlive_the_command_that_submitted_them_and_are_not_submitted_twice(
     idle, launchers, start, undisturbed, workspace_copy
 ):
-    before = len(idle.jobs())
     file = launchers()
     idle.drain()
     run = start(workspace_copy, file, pause=0)
@@ -138,7 +133,7 @@ def test_jobs_outlive_the_command_that_submitted_them_and_are_not_submitted_twic
     assert len(idle.queue()) == 1
     idle.resume()
     again.finished()
-    assert [state for _, _, state in idle.jobs()[before:]] == ["COMPLETED"] * 3
+    assert idle.ended() == ["COMPLETED"] * 3
     assert outputs(workspace_copy) == outputs(undisturbed)
 
 
@@ -149,7 +144,8 @@ def test_a_cancelled_job_is_a_failed_one(idle, launchers, start, workspace_copy)
     idle.run("scancel", job)
     assert run.process.wait(timeout=60) == 1
     assert "1 failed, 2 blocked" in run.log.read_text()
-    assert not idle.queue()
+    assert "the job was cancelled" in run.log.read_text()
+    assert idle.ended() == ["CANCELLED"]
 
 
 def test_without_accounting_nothing_is_submitted(idle, launchers, start, workspace_copy, tmp_path):
@@ -162,5 +158,5 @@ def test_without_accounting_nothing_is_submitted(idle, launchers, start, workspa
         assert run.process.wait(timeout=60) == 2
     finally:
         idle.environment["SLURM_CONF"] = kept
-    assert "accounting" in run.log.read_text().lower()
-    assert not idle.queue()
+    assert "Slurm keeps no accounts" in run.log.read_text()
+    assert not idle.ended()
