@@ -9,6 +9,7 @@
 Reads files only: neither experimaestro nor numpy is imported here.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -46,6 +47,15 @@ def read_json(path: Path) -> Any:
         return None
     except ValueError as error:
         raise DataError("this file is not JSON", where=str(path), remedy="Delete it and run again.") from error
+
+
+def runs_here(process: int | None, job: Path) -> bool:
+    """Whether a process of this machine runs the script of a job, <folder>/<name>, and is no zombie."""
+    try:
+        command = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return False
+    return f"{job.name}.py" in command and job.parent.name in command
 
 
 class JobFolder:
@@ -128,6 +138,22 @@ class JobFolder:
             return True
 
     @property
+    def queued(self) -> bool:
+        """Whether the job was started, but waits for a slot of its machine or in Slurm's queue."""
+        try:
+            process = read_json(self.path / f"{self.name}.pid") or {}
+        except DataError:  # it is being written
+            return True
+        if process.get("type") == "local":
+            return runs_here(process.get("pid"), self.path / self.name)
+        status = self.path / ".experimaestro" / "status.json"
+        with contextlib.suppress(DataError, OSError):
+            if (read_json(status) or {}).get("state") == "scheduled":
+                return True
+            return (self.path / f"{self.name}.pid").stat().st_mtime > status.stat().st_mtime  # submitted again
+        return False
+
+    @property
     def state(self) -> str:
         """One of: done, running, failed, interrupted (started, then killed), waiting."""
         if self.complete:
@@ -138,7 +164,7 @@ class JobFolder:
             return "failed"
         if self.marked_done:
             return "damaged"
-        return "interrupted" if f"{self.name}.pid" in self.entries else "waiting"
+        return "interrupted" if f"{self.name}.pid" in self.entries and not self.queued else "waiting"
 
 
 class Workspace:

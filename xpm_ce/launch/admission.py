@@ -76,10 +76,11 @@ def admit(share: Share) -> tuple[str, ...]:
     folder = Path(share.folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     given = _take(folder, [f"device-{name}" for name in share.devices], share.gpus, what="devices")
-    _take(folder, [f"slot-{number}" for number in range(share.of)], share.slots, what="slots")
+    slots = _take(folder, [f"slot-{number}" for number in range(share.of)], share.slots, what="slots")
     devices = tuple(name.removeprefix("device-") for name in given)
     if share.devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+    logger.info("has %s", ", ".join(given + slots))
     return devices
 
 

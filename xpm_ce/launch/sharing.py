@@ -14,6 +14,8 @@ from experimaestro.connectors import Process
 from experimaestro.connectors.local import AsyncLock, LocalConnector
 from experimaestro.exceptions import GracefulTimeout
 
+from xpm_ce.workspace import runs_here
+
 SETTLING = 0.2
 """Seconds before a job that somebody else has started is looked at again"""
 
@@ -62,12 +64,3 @@ async def runs(job: Path, connector: LocalConnector) -> bool:
         return False
     process = Process.fromDefinition(connector, specification)
     return process is not None and await process.aio_isrunning()
-
-
-def runs_here(pid: int | None, job: Path) -> bool:
-    """Whether the process `pid` of this machine runs a job's script and is no zombie."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-    except OSError:
-        return False
-    return job.with_suffix(".py").name in command and job.parent.name in command

@@ -12,7 +12,9 @@ from pathlib import Path
 from experimaestro.launchers.slurm.base import SlurmLauncherInformation
 from experimaestro.taskglobals import LauncherInformation
 
-ENDLESS = ("UNLIMITED", "NOT_SET", "INVALID", "N/A")
+ENDLESS = ("UNLIMITED", "NOT_SET", "N/A")
+PAST = "INVALID"
+"""What squeue says of a job that is past its limit and has not been ended yet"""
 
 logger = logging.getLogger(__name__)
 
@@ -39,4 +41,6 @@ class Walltime(LauncherInformation):
             logger.warning("squeue does not answer (%s); the limit is taken from the job's start", error)
             return float(end) - time.time() if end else None
         left = asked.stdout.strip()
+        if left == PAST:
+            return 0.0
         return None if left in ENDLESS or not left else SlurmLauncherInformation._parse_slurm_time(left)
