@@ -111,7 +111,7 @@ class PartitionScript(PythonScriptBuilder):
             f"--output={job.stdout}",
             f"--error={job.stderr}",
             "--open-mode=append",
-            "--requeue",
+            "--no-requeue",  # sacct calls a job PREEMPTED that waits in the queue again: we submit it again ourselves
             f"--nice={NICE * priority(launcher.kind)}",
             *partition.sbatch,
         ]
