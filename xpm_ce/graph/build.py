@@ -12,7 +12,10 @@ from xpm_ce.errors import ConfigurationError, UnknownKeyError, XpmCeError
 from xpm_ce.evaluate.efficiency import Efficiency
 from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
+from xpm_ce.graph.naming import many_configurations
+from xpm_ce.graph.nearest import name_changes
 from xpm_ce.graph.needs import absent, needs_of_plan
+from xpm_ce.graph.past import PastJobs
 from xpm_ce.graph.plan import Plan, Result, source_warnings
 from xpm_ce.graph.planner import Planner
 from xpm_ce.graph.prepared import PreparedSet
@@ -20,6 +23,7 @@ from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_sets
 from xpm_ce.graph.sections import Evaluation, RunFile
 from xpm_ce.graph.siblings import take_over_finished_work
 from xpm_ce.graph.stages import START_FROM, paths_before, stage_before
+from xpm_ce.graph.states import State
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.wiring import Wiring
 from xpm_ce.measures import names
@@ -38,11 +42,19 @@ STAGE = "stage"
 
 def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",)) -> Plan:
     """The plan of a study in a workspace; ConfigurationError where something cannot be built."""
-    planner = Planner(workspace, capabilities=capabilities)
+    with many_configurations():
+        return _planned(study, Planner(workspace, capabilities=capabilities))
+
+
+def _planned(study: Study, planner: Planner) -> Plan:
     builder = Builder(study, planner)
     with declared_offline(study.offline):
         results = builder.build()
+        planner.run_what_is_needed()
     take_over_finished_work(planner)
+    past = known_jobs(planner)
+    name_changes(planner, past)
+    past.save()
     planner.hashes.save()
     return Plan(
         experiment=study.id,
@@ -58,6 +70,14 @@ def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...]
         warnings=source_warnings(planner),
         extensions=builder.wiring.extensions,
     )
+
+
+def known_jobs(planner: Planner) -> PastJobs:
+    """What the workspace knows of jobs, where some of the plan's must run; else there is nothing to know."""
+    past = PastJobs(planner.workspace)
+    if any(job.state is State.RUN for job in planner.jobs.values()):
+        past.learn(planner.jobs.values(), planner.records)
+    return past
 
 
 class Builder:

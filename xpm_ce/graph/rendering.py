@@ -3,7 +3,7 @@
 import collections
 
 from xpm_ce.graph.plan import Plan
-from xpm_ce.graph.planner import State, Why
+from xpm_ce.graph.states import State, Why
 from xpm_ce.identity import short
 from xpm_ce.workspace import coordinates_text
 

@@ -7,7 +7,8 @@ saves work, and the result is the same without it.
 
 from typing import Any
 
-from xpm_ce.graph.planner import PlannedJob, Planner, State
+from xpm_ce.graph.planner import PlannedJob, Planner
+from xpm_ce.graph.states import State
 from xpm_ce.learn.schedules import SCHEDULES, Course
 from xpm_ce.workspace import Workspace, read_json
 
