@@ -22,6 +22,7 @@ from pydantic_core import core_schema
 from xpm_ce import extensions
 from xpm_ce.errors import JobsFailedError, XpmCeError, explained
 from xpm_ce.graph.build import planned
+from xpm_ce.graph.past import remember
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.rendering import rendered_counts, rendered_plan
 from xpm_ce.graph.study import Study
@@ -102,7 +103,7 @@ def prepare(configuration: Configuration, workspace: Workspace) -> Prepared:
     """Plan an experiment; nothing is run, nothing is written but the cache of content hashes and the plan itself."""
     workspace.assert_writable()
     machine = read_machine(launchers_file(configuration.launchers))
-    plan = planned(configuration.study, workspace, capabilities=machine.capabilities)
+    plan = planned(configuration.study, workspace, capabilities=machine.capabilities, slots=machine.slots)
     plan.write(workspace)
     return Prepared(plan, machine, workspace)
 
@@ -175,6 +176,7 @@ def execute(prepared: Prepared, experiment: Any) -> None:
 def submit_and_wait(prepared: Prepared, experiment: Any) -> dict[str, Any]:
     """Submit the missing jobs and wait; identity -> experimaestro's job of those that failed or were blocked."""
     extensions.deposit(prepared.plan.extensions, prepared.workspace.path)
+    remember(prepared.plan.jobs, prepared.workspace)
     submit(prepared.plan.jobs, experiment=experiment, launcher=LocalLauncher(prepared.machine))
     try:
         experiment.wait()

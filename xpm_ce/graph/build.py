@@ -12,6 +12,7 @@ from xpm_ce.errors import ConfigurationError, UnknownKeyError, XpmCeError
 from xpm_ce.evaluate.efficiency import Efficiency
 from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
+from xpm_ce.graph.costs import expect
 from xpm_ce.graph.naming import many_configurations
 from xpm_ce.graph.nearest import name_changes
 from xpm_ce.graph.needs import absent, needs_of_plan
@@ -40,20 +41,24 @@ STAGE = "stage"
 """Coordinate of a learner that another one starts from"""
 
 
-def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",)) -> Plan:
-    """The plan of a study in a workspace; ConfigurationError where something cannot be built."""
+def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",), slots: int = 1) -> Plan:
+    """The plan of a study in a workspace, where `slots` jobs run at once.
+
+    ConfigurationError where something cannot be built.
+    """
     with many_configurations():
-        return _planned(study, Planner(workspace, capabilities=capabilities))
+        return _planned(study, Planner(workspace, capabilities=capabilities), slots)
 
 
-def _planned(study: Study, planner: Planner) -> Plan:
+def _planned(study: Study, planner: Planner, slots: int) -> Plan:
     builder = Builder(study, planner)
     with declared_offline(study.offline):
         results = builder.build()
         planner.run_what_is_needed()
-    take_over_finished_work(planner)
     past = known_jobs(planner)
+    take_over_finished_work(planner, past)
     name_changes(planner, past)
+    costs = expect(planner.jobs.values(), past, slots=slots)
     past.save()
     planner.hashes.save()
     return Plan(
@@ -68,6 +73,7 @@ def _planned(study: Study, planner: Planner) -> Plan:
         counts_of_queries=builder.counted,
         not_on_disk=absent(needs_of_plan(planner.jobs.values())),
         warnings=source_warnings(planner),
+        costs=costs,
         extensions=builder.wiring.extensions,
     )
 
@@ -75,7 +81,7 @@ def _planned(study: Study, planner: Planner) -> Plan:
 def known_jobs(planner: Planner) -> PastJobs:
     """What the workspace knows of jobs, where some of the plan's must run; else there is nothing to know."""
     past = PastJobs(planner.workspace)
-    if any(job.state is State.RUN for job in planner.jobs.values()):
+    if planner.any_folder and any(job.state is State.RUN for job in planner.jobs.values()):
         past.learn(planner.jobs.values(), planner.records)
     return past
 

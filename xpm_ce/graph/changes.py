@@ -87,9 +87,7 @@ class Comparison:
                 of_inputs.update(dict.fromkeys(self._of_input(path, before, after)))
         fields = {each.field for each in own}
         told = {_Found("", each).told for each in own}
-        inputs = [
-            each for each in of_inputs if each.told not in told and FOLLOWS.get(each.named.field) not in fields
-        ]
+        inputs = [each for each in of_inputs if each.told not in told and FOLLOWS.get(each.named.field) not in fields]
         described = [each.field for each in own if _leaf(each.field) not in CONTENT]
         kept = [
             _Found("", each)

@@ -28,16 +28,16 @@ def many_configurations() -> Iterator[None]:
 
 
 @functools.cache
-def is_configuration(kind: type) -> bool:
+def is_configuration(kind: Any) -> bool:
     """Whether objects of a class are configurations; experimaestro's own check looks at each object."""
     return issubclass(kind, Config)
 
 
 def configurations_below(value: Any) -> Iterator[Any]:
     """The configurations that the arguments of one hold directly, through lists and mappings."""
-    held = value.__xpm__.values if is_configuration(type(value)) else value
+    held = value.__xpm__.values if isinstance(value, Config) else value
     for below in held.values() if isinstance(held, dict) else held:
-        kind = type(below)
+        kind: Any = type(below)
         if kind is list or kind is dict:
             yield from configurations_below(below)
         elif is_configuration(kind):

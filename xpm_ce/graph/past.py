@@ -13,7 +13,6 @@ from xpm_ce import atomic
 from xpm_ce.errors import DataError
 from xpm_ce.graph.planner import PlannedJob
 from xpm_ce.graph.signature import Signature, signature_of, signatures_in
-from xpm_ce.graph.states import State
 from xpm_ce.workspace import JobFolder, Workspace, read_json
 
 SCHEMA = 1
@@ -21,6 +20,8 @@ READ_AT_ONCE = 3000
 """Jobs whose params.json one plan reads at most; the next plan reads on"""
 MOST = 200_000
 """Jobs that the cache holds at most; then it starts anew"""
+LONGEST_START = 30.0
+"""Seconds that starting and ending a process may take; what is more was something else"""
 TIMED_FILES = {"xpm_ce.learn.learner": "ledger.json", "xpm_ce.evaluate.rerank": "counts.json"}
 """Where a type of job says how many of its seconds grow with its work, by its type"""
 
@@ -34,6 +35,9 @@ class Spent(NamedTuple):
     scaled: float
     """Those of them that grow with its work"""
 
+    around: float
+    """Before and after it: starting the process, ending it"""
+
     bytes: int
     """Of its outputs"""
 
@@ -46,17 +50,16 @@ class PastJobs:
         self._signatures: dict[str, Signature] = {}
         self._spent: dict[str, Spent] = {}
         self._listed: dict[str, tuple[str, ...]] = {}
+        self._records: Mapping[str, Mapping[str, Any]] = {}
         self._to_read, self._changed = READ_AT_ONCE, False
         self._load()
 
     def learn(self, jobs: Iterable[PlannedJob], records: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        """Take in what planned jobs are, and what those took of which `records` holds outputs.json."""
+        """Take in what planned jobs are; `records` holds outputs.json of those that were read."""
+        self._records = records or {}
         for job in jobs:
             if job.identity not in self._signatures:
                 self._signatures[job.identity], self._changed = signature_of(job.config), True
-            record = (records or {}).get(job.identity)
-            if record is not None and job.state is State.REUSE and job.identity not in self._spent:
-                self._spent[job.identity], self._changed = _spent(JobFolder(job.folder), record), True
 
     def signature(self, identity: str) -> Signature | None:
         """What a job is; None where the workspace knows no such job."""
@@ -74,12 +77,13 @@ class PastJobs:
         if identity not in self._spent:
             folder = self.workspace.job(task, identity)
             try:
-                record = folder.record
-            except DataError:
-                record = None
-            if record is None:
+                record = self._records.get(identity) or folder.record
+                found = _spent(folder, record) if record is not None else None
+            except (DataError, OSError, KeyError, TypeError):
+                found = None
+            if found is None:
                 return None
-            self._spent[identity], self._changed = _spent(folder, record), True
+            self._spent[identity], self._changed = found, True
         return self._spent[identity]
 
     def save(self) -> None:
@@ -149,13 +153,22 @@ class PastJobs:
         return found.get(identity)
 
 
+def remember(jobs: Iterable[PlannedJob], workspace: Workspace) -> None:
+    """Keep what the jobs of a plan are, before they run: later plans need not read it from their folders."""
+    past = PastJobs(workspace)
+    past.learn(jobs)
+    past.save()
+
+
 def _spent(folder: JobFolder, record: Mapping[str, Any]) -> Spent:
     """What a job took, from its own files."""
     seconds = float(record["seconds"])
     timed = TIMED_FILES.get(folder.task)
     own = read_json(folder.path / timed) if timed is not None else None
     scaled = min(seconds, float(own["seconds"])) if own is not None else 0.0
-    return Spent(seconds, scaled, sum(file["bytes"] for file in record["files"]))
+    whole = os.stat(folder.done_marker).st_mtime - os.stat(folder.path / f"{folder.name}.py").st_mtime
+    around = min(max(0.0, whole - seconds), LONGEST_START)
+    return Spent(seconds, scaled, around, sum(file["bytes"] for file in record["files"]))
 
 
 def _hashable(value: Any) -> Any:

@@ -7,6 +7,7 @@ import collections
 import dataclasses
 import datetime
 import json
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from xpm_ce import atomic
@@ -72,8 +73,20 @@ class Plan:
             kinds.setdefault(job.kind, {state.value: 0 for state in State})[job.state.value] += 1
         return kinds
 
-    def as_json(self) -> dict[str, Any]:
-        """The documented form: schema 1."""
+    def selected(
+        self, *, kinds: Collection[str] = (), tags: Collection[tuple[str, str]] = (), states: Collection[str] = ()
+    ) -> list[PlannedJob]:
+        """The jobs of some kinds, at some places of the grid, in some states; an empty filter lets all through."""
+        return [
+            job
+            for job in self.jobs
+            if (not kinds or job.kind in kinds)
+            and (not states or job.state.value in states)
+            and all(job.coordinates.get(axis) == value for axis, value in tags)
+        ]
+
+    def as_json(self, jobs: Sequence[PlannedJob] | None = None) -> dict[str, Any]:
+        """The documented form: schema 1, with all jobs or some of them."""
         return {
             "schema": SCHEMA,
             "experiment": self.experiment,
@@ -114,13 +127,13 @@ class Plan:
                     "reason": job.reason.as_json(),
                     "cost": job.cost and job.cost.as_json(),
                 }
-                for job in self.jobs
+                for job in (self.jobs if jobs is None else jobs)
             ],
         }
 
-    def as_text(self) -> str:
+    def as_text(self, jobs: Sequence[PlannedJob] | None = None) -> str:
         """The documented form as JSON, a line for each job and each result."""
-        plain = self.as_json()
+        plain = self.as_json(jobs)
         long = {name: plain.pop(name) for name in ("results", "jobs")}
         head = json.dumps(plain, indent=1, ensure_ascii=False).removesuffix("\n}")
         lists = [

@@ -86,6 +86,11 @@ class Planner:
         why = {"failed": Why.FAILED, "interrupted": Why.INTERRUPTED}.get(folder.state, Why.NEVER_RUN)
         return self._blocked(config, inputs) or (State.RUN, Reason(why))
 
+    @property
+    def any_folder(self) -> bool:
+        """Whether any job of the types planned has a folder."""
+        return any(self._present.values())
+
     def _folders(self, task: str) -> frozenset[str]:
         """Identities of the jobs of a type that have a folder."""
         if task not in self._present:

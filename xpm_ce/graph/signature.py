@@ -64,7 +64,7 @@ def _arguments(xpmtype: Any) -> tuple[_Argument, ...]:
 
 
 @functools.cache
-def _label(kind: type) -> str:
+def _label(kind: Any) -> str:
     """What a class is called: its name in YAML, with the digest of the file of a user's own."""
     digest = str(kind.__dict__.get("__xpmid__", "")).partition("@")[2]
     return f"{kind.__name__}@{short(digest)}" if digest else str(getattr(kind, "NAME", None) or kind.__name__)
@@ -80,7 +80,7 @@ def signature_of(config: Any) -> Signature:
     inputs: dict[str, str] = {}
 
     def of(path: str, value: Any) -> None:
-        kind = type(value)
+        kind: Any = type(value)
         if kind is list or kind is dict:
             _parts(path, value, of, fields, is_configuration)
         elif not is_configuration(kind):
