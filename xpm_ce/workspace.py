@@ -164,6 +164,7 @@ class Workspace:
 
     def __init__(self, path: Path):
         self.path = path
+        self._jobs: dict[str, Path] = {}
 
     @classmethod
     def resolve(cls, workdir: str | Path | None) -> "Workspace":
@@ -178,7 +179,9 @@ class Workspace:
         return self.path / "plans" / experiment / "plan.json"
 
     def job(self, task: str, identity: str) -> JobFolder:
-        return JobFolder(self.path / "jobs" / task / identity)
+        if task not in self._jobs:
+            self._jobs[task] = self.path / "jobs" / task
+        return JobFolder(self._jobs[task] / identity)
 
     def experiments(self) -> list[str]:
         """Names of the experiments that have a plan here, last planned first."""

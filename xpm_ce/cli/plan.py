@@ -36,11 +36,13 @@ def command(
     Example: xpm-ce plan experiments/quickstart.yaml --state run --kind learn
     """
     from xpm_ce.experiment import Configuration, prepare
+    from xpm_ce.graph.naming import many_configurations
     from xpm_ce.graph.rendering import rendered_plan
 
-    plan = prepare(Configuration.load(file, overrides, launchers=launchers), workspace).plan
-    selected = plan.selected(kinds=kinds, tags=tags, states=states)
-    if as_json:
-        click.echo(plan.as_text(selected), nl=False)
-    else:
-        click.echo(rendered_plan(plan, jobs=selected if jobs or kinds or tags or states else None))
+    with many_configurations():
+        plan = prepare(Configuration.load(file, overrides, launchers=launchers), workspace).plan
+        selected = plan.selected(kinds=kinds, tags=tags, states=states)
+        if as_json:
+            click.echo(plan.as_text(selected), nl=False)
+        else:
+            click.echo(rendered_plan(plan, jobs=selected if jobs or kinds or tags or states else None))

@@ -6,8 +6,9 @@ is unknown. This module does not know what a job computes.
 """
 
 import dataclasses
+import functools
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from xpm_ce.graph.past import PastJobs, Spent
@@ -153,25 +154,32 @@ class _Shapes:
     def __init__(self, past: PastJobs):
         self._past = past
         self._given: dict[str, int] = {}
+        self._scorers: dict[str, frozenset[Any]] = {}
 
-    def of(self, signature: Signature) -> Iterator[tuple[Shape, float]]:
-        """Keys of jobs that take as long per unit of work, the most alike first, with the least spread of each."""
+    def same(self, signature: Signature) -> Shape:
+        """The key of jobs that take as long per unit of work."""
         rule = RULES.get(signature.task, OTHERS)
+        return self._shape(signature, self._fields(signature, rule.decides, rule.scales), ("",))
+
+    def alike(self, signature: Signature) -> Shape | None:
+        """The key of jobs with the same model on other data; None for a type where that says nothing."""
+        rule = RULES.get(signature.task, OTHERS)
+        if not rule.alike:
+            return None
+        own = self._fields(signature, rule.alike, rule.scales)
+        return self._shape(signature, own, _models(rule.alike))
+
+    def _shape(self, signature: Signature, own: frozenset[Any], inputs: tuple[str, ...]) -> Shape:
         places = tuple(sorted(signature.places.items()))
-        own = self._fields(signature, rule.decides, rule.scales)
-        yield (signature.task, places, own, self._inputs(signature, ("",))), SAME
-        if rule.alike:
-            own = self._fields(signature, rule.alike, rule.scales)
-            yield (signature.task, places, own, self._inputs(signature, _models(rule.alike))), ALIKE
+        return (signature.task, places, own, self._inputs(signature, inputs))
 
     def _fields(self, signature: Signature, beginnings: tuple[str, ...], scales: frozenset[str]) -> frozenset[Any]:
         return frozenset(
-            (_as_scorer(path), value)
-            for path, value in signature.fields.items()
-            if path.startswith(beginnings)
-            and path not in scales
-            and path.rpartition(".")[2] not in WITHOUT_EFFECT
-            and path != "model"
+            [
+                (name, value)
+                for path, value in signature.fields.items()
+                if (name := _of_shape(path, beginnings, scales)) is not None
+            ]
         )
 
     def _inputs(self, signature: Signature, beginnings: tuple[str, ...]) -> frozenset[Any]:
@@ -186,10 +194,14 @@ class _Shapes:
 
     def _scorer(self, learner: str) -> frozenset[Any]:
         """What a learner trains, as if it stood in the job that takes it in."""
-        known = self._past.signature(learner)
-        if known is None:
-            return frozenset({learner})
-        return self._fields(known, ("scorer",), frozenset()) | self._inputs(known, ("scorer",))
+        if learner not in self._scorers:
+            known = self._past.signature(learner)
+            self._scorers[learner] = (
+                self._fields(known, ("scorer",), frozenset()) | self._inputs(known, ("scorer",))
+                if known is not None
+                else frozenset({learner})
+            )
+        return self._scorers[learner]
 
     def _of_input(self, identity: str) -> int:
         """A number for what an input gives to those that take it in, equal for those that give alike."""
@@ -208,6 +220,14 @@ class _Shapes:
 def _models(beginnings: tuple[str, ...]) -> tuple[str, ...]:
     """Those that are of a model, whose tokenizer is an input."""
     return tuple(each for each in beginnings if each in ("scorer", "model"))
+
+
+@functools.cache
+def _of_shape(path: str, beginnings: tuple[str, ...], scales: frozenset[str]) -> str | None:
+    """What a field is called in a shape; None where it has no part in it."""
+    if not path.startswith(beginnings) or path in scales or path == "model":
+        return None
+    return None if path.rpartition(".")[2] in WITHOUT_EFFECT else _as_scorer(path)
 
 
 def _as_scorer(path: str) -> str:
@@ -229,8 +249,10 @@ class Estimator:
     """Expects what jobs take, from the finished ones of the workspace."""
 
     def __init__(self, past: PastJobs):
-        self._past, self._shapes = past, _Shapes(past)
-        self._by_shape: dict[str, dict[Shape, list[str]]] = {}
+        self._past = past
+        shapes = _Shapes(past)
+        self._levels = ((shapes.same, SAME), (shapes.alike, ALIKE))
+        self._by_shape: dict[tuple[str, float], dict[Shape, list[str]]] = {}
         self._known: dict[Shape, list[_Known]] = {}
 
     def cost(self, job: PlannedJob) -> Cost | None:
@@ -239,20 +261,26 @@ class Estimator:
         if signature is None:
             return None
         rule = RULES.get(signature.task, OTHERS)
-        for shape, spread in self._shapes.of(signature):
-            if known := self._of_shape(signature.task, shape):
+        for shape_of, spread in self._levels:
+            shape = shape_of(signature)
+            if shape is None:
+                continue
+            level = (signature.task, spread)
+            if level not in self._by_shape:
+                self._by_shape[level] = {}
+                for identity, finished in self._past.finished(signature.task):
+                    key = shape_of(finished)
+                    if key is not None:
+                        self._by_shape[level].setdefault(key, []).append(identity)
+            if known := self._of_shape(signature.task, shape, self._by_shape[level].get(shape, [])):
                 return _expected(known, rule.work(signature.fields), spread, rule, _gpus(signature))
         return None
 
-    def _of_shape(self, task: str, shape: Shape) -> list[_Known]:
-        if task not in self._by_shape:
-            self._by_shape[task] = {}
-            for identity, signature in self._past.finished(task):
-                for each, _ in self._shapes.of(signature):
-                    self._by_shape[task].setdefault(each, []).append(identity)
+    def _of_shape(self, task: str, shape: Shape, jobs: list[str]) -> list[_Known]:
+        """What the first of some jobs of one shape took, read once."""
         if shape not in self._known:
             found = []
-            for identity in self._by_shape[task].get(shape, [])[:READ_AT_MOST]:
+            for identity in jobs[:READ_AT_MOST]:
                 spent, known = self._past.spent(task, identity), self._past.signature(identity)
                 if spent is not None and known is not None:
                     found.append(_Known(spent, RULES.get(task, OTHERS).work(known.fields)))

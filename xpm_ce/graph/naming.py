@@ -35,8 +35,9 @@ def is_configuration(kind: Any) -> bool:
 
 def configurations_below(value: Any) -> Iterator[Any]:
     """The configurations that the arguments of one hold directly, through lists and mappings."""
-    held = value.__xpm__.values if isinstance(value, Config) else value
-    for below in held.values() if isinstance(held, dict) else held:
+    holder: Any = type(value)
+    held = value.__xpm__.values if is_configuration(holder) else value
+    for below in held.values() if type(held) is dict else held:
         kind: Any = type(below)
         if kind is list or kind is dict:
             yield from configurations_below(below)
