@@ -23,6 +23,7 @@ from pydantic_core import core_schema
 from xpm_ce import extensions
 from xpm_ce.errors import JobsFailedError, XpmCeError, explained
 from xpm_ce.graph.build import planned
+from xpm_ce.graph.past import remember
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.planner import State
 from xpm_ce.graph.rendering import rendered_counts, rendered_plan
@@ -106,7 +107,10 @@ def prepare(configuration: Configuration, workspace: Workspace) -> Prepared:
     """Plan an experiment; nothing is run, nothing is written but the cache of content hashes and the plan itself."""
     workspace.assert_writable()
     launchers = read_launchers(launchers_file(configuration.launchers))
-    plan = planned(configuration.study, workspace, capabilities=functools.partial(capabilities, launchers))
+    plan = planned(
+        configuration.study, workspace, capabilities=functools.partial(capabilities, launchers),
+        slots=launchers.local.slots,
+    )  # fmt: skip
     assert_placed(launchers, (job for job in plan.jobs if job.state is State.RUN))
     plan.write(workspace)
     return Prepared(plan, launchers, workspace)
@@ -180,6 +184,7 @@ def execute(prepared: Prepared, experiment: Any) -> None:
 def submit_and_wait(prepared: Prepared, experiment: Any) -> dict[str, Any]:
     """Submit the missing jobs and wait; identity -> experimaestro's job of those that failed or were blocked."""
     extensions.deposit(prepared.plan.extensions, prepared.workspace.path)
+    remember(prepared.plan.jobs, prepared.workspace)
     submit(prepared.plan.jobs, experiment=experiment, site=Site(prepared.launchers))
     try:
         experiment.wait()

@@ -299,7 +299,9 @@ def _table(
         without_result=_without_result(results, gathered),
         differing=differing(
             {
-                row.text: [computed_in.get(each.job, frozenset()) for found in by_column.values() for each in found.found]
+                row.text: [
+                    computed_in.get(each.job, frozenset()) for found in by_column.values() for each in found.found
+                ]
                 for row, by_column in gathered.items()
                 if row.order == "given"
             }
