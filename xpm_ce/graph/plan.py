@@ -56,6 +56,8 @@ class Plan:
     """The configuration with all that was imported and set, its grid included"""
     costs: Costs = dataclasses.field(default_factory=Costs)
     """What the jobs to run are expected to cost together"""
+    command: dict[str, Any] | None = None
+    """What runs it again: arguments of `xpm-ce run`, and the folder that they are relative to; None where unknown"""
     extensions: tuple[Extension, ...] = ()
     """The user's own files, to be copied into the workspace before a job is submitted"""
 
@@ -94,6 +96,7 @@ class Plan:
             "planned": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "files": self.files,
             "overrides": self.overrides,
+            "command": self.command,
             "document": self.document,
             "counts": self.counts,
             "counts_by_kind": self.counts_by_kind,

@@ -156,7 +156,10 @@ class Planner:
         if needed:
             for job in self.jobs.values():
                 if job.state is State.RUN:
-                    job.state, job.reason = self._blocked(job.config, job.depends_on) or (job.state, job.reason)
+                    job.state, job.reason = self._blocked(job.config, job.depends_on, kind=job.kind) or (
+                        job.state,
+                        job.reason,
+                    )
 
     def of_kind(self, kind: str) -> Iterator[PlannedJob]:
         return (job for job in self.jobs.values() if job.kind == kind)
