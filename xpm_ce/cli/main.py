@@ -12,6 +12,7 @@ VERBS = {
     "plan": "What a run would reuse, run and leave blocked, and why; nothing is run.",
     "run": "Run what is missing of an experiment, then print its table.",
     "status": "Where an experiment stands: its jobs by kind and state, and what failed.",
+    "monitor": "A web page that shows jobs and results as they come.",
     "show": "One job: its state, parameters, outputs, failure.",
     "logs": "What a job printed.",
     "table": "The results of an experiment as a table.",

@@ -1,0 +1,67 @@
+"""Files below one folder and nowhere else: what leads out of it, by dots or by a link, is refused before it is opened.
+
+This module does not know what the files hold.
+"""
+
+import codecs
+import os
+from pathlib import Path
+
+from xpm_ce.errors import DataError
+
+
+class Inside:
+    """The files below a folder; the folder itself may be reached through links."""
+
+    def __init__(self, root: Path):
+        self.root = Path(os.path.realpath(root))
+
+    def path(self, path: Path) -> Path:
+        """The real path of a file or folder; DataError where it lies elsewhere."""
+        real = Path(os.path.realpath(path))
+        if real != self.root and self.root not in real.parents:
+            raise DataError(
+                f"{path.name} leads out of the workspace",
+                where=str(path),
+                remedy="The monitor reads nothing outside of the workspace: put the file itself there, not a link.",
+            )
+        return real
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path stays below the folder."""
+        try:
+            self.path(path)
+        except DataError:
+            return False
+        return True
+
+    def tail(self, path: Path, count: int) -> tuple[str, int]:
+        """The last `count` bytes of a text file from a line's beginning, and the file's size; ("", 0) where none is.
+
+        DataError where it lies elsewhere.
+        """
+        try:
+            with open(self.path(path), "rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                first = max(0, size - count)
+                stream.seek(first)
+                content = stream.read(count)
+        except OSError:
+            return "", 0
+        if first:
+            content = content.partition(b"\n")[2] or content
+        return content.decode("utf-8", errors="replace"), size
+
+    def from_offset(self, path: Path, offset: int, count: int) -> tuple[str, int]:
+        """At most `count` bytes of a text file from an offset, whole characters, and the offset after them."""
+        try:
+            with open(self.path(path), "rb") as stream:
+                if offset > os.fstat(stream.fileno()).st_size:
+                    offset = 0  # written anew
+                stream.seek(offset)
+                content = stream.read(count)
+        except OSError:
+            return "", 0
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        text = decoder.decode(content)
+        return text, offset + len(content) - len(decoder.getstate()[0])

@@ -1,0 +1,170 @@
+"""One job's folder as seen from outside while it may be running: alive or not, how far, since when.
+
+Nothing is locked, written or imported here: a reader that takes a job's lock, even for a moment, can stop it from
+starting. This module does not know other jobs.
+"""
+
+import contextlib
+import json
+import os
+import socket
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xpm_ce.workspace import JobFolder
+
+BOOKKEEPING = ".experimaestro"
+"""Folder of experimaestro in a job's folder: status.json, events/event-<n>.jsonl"""
+TAIL_BYTES = 4096
+"""Of a file of events that are read, from its end"""
+OF_OTHERS = ("slurm",)
+"""Kinds of processes that are not on this machine: their `.pid` and status.json are believed"""
+
+
+class Progress(NamedTuple):
+    """The share of a job that is done, 0 to 1, and what it said last."""
+
+    share: float
+    words: str
+
+
+class ProcessRecord(NamedTuple):
+    """What `<name>.pid` says: kind of process, its number (of a Slurm job: the job's), its machine."""
+
+    kind: str
+    number: int
+    host: str
+
+
+class ObservedFolder(JobFolder):
+    """A job's folder, read without taking its lock."""
+
+    @cached_property
+    def entries(self) -> frozenset[str]:
+        """Names in the folder without links: what lies elsewhere is not read."""
+        try:
+            with os.scandir(self.path) as entries:
+                return frozenset(entry.name for entry in entries if not entry.is_symlink())
+        except OSError:
+            return frozenset()
+
+    @cached_property
+    def process(self) -> ProcessRecord | None:
+        """The process that the job was started as; None where none is recorded."""
+        if f"{self.name}.pid" not in self.entries:
+            return None
+        try:
+            record = json.loads(read_own(self.path / f"{self.name}.pid"))
+            return ProcessRecord(str(record["type"]), int(record["pid"]), str(record.get("host", "")))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @cached_property
+    def scheduled(self) -> dict[str, Any]:
+        """experimaestro's status.json; empty where there is none, or it is being written."""
+        if BOOKKEEPING not in self.entries:
+            return {}
+        try:
+            status = json.loads(read_own(self.path / BOOKKEEPING / "status.json"))
+        except (OSError, ValueError):
+            return {}
+        return status if isinstance(status, dict) else {}
+
+    @cached_property
+    def running(self) -> bool:
+        """Whether its process is alive: by /proc on this machine, by experimaestro's word on another one."""
+        process = self.process
+        if process is None:
+            return False
+        if process.kind in OF_OTHERS or (process.host and process.host != socket.gethostname()):
+            return self.scheduled.get("state") in ("running", "scheduled")
+        return is_process_of(process.number, self.path)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended by SIGTERM: by a user, or by a batch system."""
+        return self._end.get("reason") == "cancelled"
+
+    @cached_property
+    def _end(self) -> dict[str, Any]:
+        if f"{self.name}.failed" not in self.entries:
+            return {}
+        with contextlib.suppress(OSError, ValueError):
+            end = json.loads(read_own(self.path / f"{self.name}.failed"))
+            return end if isinstance(end, dict) else {}
+        return {}
+
+    @property
+    def state(self) -> str:
+        """As `JobFolder.state`; a job that was stopped is interrupted, it has not failed."""
+        state = super().state
+        return "interrupted" if state == "failed" and self.stopped and self.failure is None else state
+
+    @property
+    def started(self) -> float | None:
+        """Unix time, seconds, of its last start; None where it never started."""
+        if self.running:
+            with contextlib.suppress(OSError):
+                return os.stat(self.path / f"{self.name}.pid").st_mtime
+        if self.record is not None:
+            return float(self.record["started"])
+        return seconds_of(self.scheduled.get("started_time"))
+
+    @property
+    def ended(self) -> float | None:
+        """Unix time, seconds; None where it runs, or never ran."""
+        if self.running:
+            return None
+        if self.record is not None:
+            return float(self.record["started"]) + float(self.record["seconds"])
+        if self.failure is not None and "time" in self.failure:
+            return float(self.failure["time"])
+        return seconds_of(self.scheduled.get("ended_time"))
+
+    def progress(self) -> Progress | None:
+        """What the job last told of its progress; None where it told nothing, or nothing can be read."""
+        events = self.path / BOOKKEEPING / "events"
+        if BOOKKEEPING not in self.entries:
+            return None
+        try:
+            names = [name for name in os.listdir(events) if name.endswith(".jsonl")]
+            if not names:
+                return None
+            newest = max(names, key=lambda name: (len(name), name))
+            lines = read_own(events / newest, last=TAIL_BYTES).splitlines()
+        except OSError:
+            return None
+        for line in reversed(lines):  # the first may be cut, the last may still be being written
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                event = json.loads(line)
+                if event["event_type"] == "JobProgressEvent" and event["level"] == 0:
+                    return Progress(min(1.0, max(0.0, float(event["progress"]))), str(event["desc"] or ""))
+        return None
+
+
+def read_own(path: Path, *, last: int | None = None) -> bytes:
+    """A file's content, its `last` bytes where given; OSError where it is not there, or a link."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+        if last is not None:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - last))
+        return stream.read()
+
+
+def is_process_of(number: int, folder: Path) -> bool:
+    """Whether a process of this machine is the one that runs the job in a folder."""
+    try:
+        command = Path(f"/proc/{number}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return folder.name.encode() in command
+
+
+def seconds_of(text: Any) -> float | None:
+    """Unix time of a local ISO time, as experimaestro writes it; None where it is none."""
+    import datetime
+
+    try:
+        return datetime.datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return None

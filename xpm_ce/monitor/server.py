@@ -1,0 +1,195 @@
+"""The monitor's answers over HTTP: one page, its files, and the JSON behind each of its views.
+
+Everything is read when asked for; a request picks among what there is (experiments, jobs, files of the page) by its
+whole name. This module does not know who may ask: `guard` does.
+"""
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from xpm_ce.errors import XpmCeError
+from xpm_ce.monitor.answers import answer, error_answer
+from xpm_ce.monitor.assets import PAGE, Asset, read_assets
+from xpm_ce.monitor.events import events
+from xpm_ce.monitor.guard import Guard, Keys
+from xpm_ce.monitor.inside import Inside
+from xpm_ce.monitor.job_view import failures, job_in_full
+from xpm_ce.monitor.state import ExperimentState, WorkspaceState
+from xpm_ce.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+PAGES = (
+    "/", "/jobs", "/job", "/failures", "/heatmap", "/curves", "/table", "/systems", "/queries", "/query", "/ledger",
+    "/fair",
+)  # fmt: skip
+"""Addresses of views: all are the same page, which reads its address"""
+MOST_READERS = 64
+"""Pages that listen for events at a time"""
+
+
+@dataclasses.dataclass
+class Monitor:
+    """What all requests share."""
+
+    workspace: Workspace
+    state: WorkspaceState
+    inside: Inside
+    assets: dict[str, Asset]
+    stopping: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    readers: int = 0
+
+    def experiment(self, request: Request) -> ExperimentState:
+        return self.state.experiment(request.query_params.get("experiment"))
+
+
+View = Callable[[Monitor, Request], dict[str, Any]]
+
+
+class Site(NamedTuple):
+    """What a server runs, and what it has to tell when it stops."""
+
+    application: Guard
+    monitor: Monitor
+
+
+def site(workspace: Workspace, keys: Keys, *, hosts: list[str], port: int) -> Site:
+    """The guarded ASGI application of a workspace, for a server that answers to these hosts on this port."""
+    monitor = Monitor(workspace, WorkspaceState(workspace), Inside(workspace.path), read_assets())
+    routes = [
+        *(Route(path, _page(monitor), methods=["GET"]) for path in PAGES),
+        Route("/assets/{name:path}", _asset(monitor), methods=["GET"]),
+        Route("/favicon.ico", _asset(monitor, "favicon.svg"), methods=["GET"]),
+        *(Route(f"/api/{name}", _view(monitor, view), methods=["GET"]) for name, view in VIEWS.items()),
+        Route("/api/events", _events(monitor), methods=["GET"]),
+    ]
+    inner = Starlette(routes=routes, exception_handlers={404: _not_there, 405: _not_so, 500: _broken})
+    return Site(Guard(inner, keys, hosts=hosts, port=port, pages=PAGES), monitor)
+
+
+# -- views ----------------------------------------------------------------------------------------------------
+
+
+def _experiments(monitor: Monitor, request: Request) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+    for name in monitor.state.names():
+        try:
+            state = monitor.state.experiment(name)
+        except XpmCeError as error:
+            found.append({"name": name, "title": "", "planned": None, "counts": {}, "problem": error.what})
+            continue
+        found.append({
+            "name": name, "title": state.plan.get("title", ""), "planned": state.plan.get("planned"),
+            "counts": state.counts,
+        })  # fmt: skip
+    return {"experiments": found, "workspace": str(monitor.workspace.path)}
+
+
+def _jobs(monitor: Monitor, request: Request) -> dict[str, Any]:
+    state = monitor.experiment(request)
+    return {
+        "experiment": state.experiment, "title": state.plan.get("title", ""), "version": state.version.jobs,
+        "counts": state.counts, "jobs": state.jobs_as_json(),
+    }  # fmt: skip
+
+
+def _job(monitor: Monitor, request: Request) -> dict[str, Any]:
+    state = monitor.experiment(request)
+    return job_in_full(state, monitor.inside, request.query_params.get("id", ""), now=time.time())
+
+
+def _failures(monitor: Monitor, request: Request) -> dict[str, Any]:
+    state = monitor.experiment(request)
+    return {"experiment": state.experiment, "version": state.version.jobs, "groups": failures(state)}
+
+
+VIEWS: dict[str, View] = {"experiments": _experiments, "jobs": _jobs, "job": _job, "failures": _failures}
+
+
+# -- how they are answered ------------------------------------------------------------------------------------
+
+
+def _view(monitor: Monitor, view: View) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        def made() -> Response:
+            try:
+                return answer(view(monitor, request))
+            except XpmCeError as error:
+                return error_answer(error)
+
+        return await run_in_threadpool(made)
+
+    return endpoint
+
+
+def _page(monitor: Monitor) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        asset = monitor.assets[PAGE]
+        return Response(asset.content, media_type=asset.kind)
+
+    return endpoint
+
+
+def _asset(monitor: Monitor, fixed: str | None = None) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        asset = monitor.assets.get(fixed or request.path_params["name"])
+        return _not_there(request) if asset is None else Response(asset.content, media_type=asset.kind)
+
+    return endpoint
+
+
+def _events(monitor: Monitor) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        if monitor.readers >= MOST_READERS:
+            return _error("too many pages listen", 503, "Close some of them.")
+        since = _number(request.query_params.get("since") or request.headers.get("last-event-id"))
+        job = request.query_params.get("id") or None
+        try:
+            state = await run_in_threadpool(monitor.experiment, request)
+            if job is not None:
+                state.job(job)
+        except XpmCeError as error:
+            return error_answer(error)
+
+        async def counted() -> Any:
+            monitor.readers += 1
+            try:
+                async for each in events(state, monitor.inside, since=since, job=job, stopping=monitor.stopping):
+                    yield each
+            finally:
+                monitor.readers -= 1
+
+        return StreamingResponse(counted(), media_type="text/event-stream")
+
+    return endpoint
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and text.isascii() and len(text) < 16 else None
+
+
+def _error(what: str, status: int, remedy: str = "") -> Response:
+    return answer({"error": {"what": what, "where": "", "remedy": remedy}}, status)
+
+
+def _not_there(request: Request, error: Exception | None = None) -> Response:
+    return _error("there is nothing at this address", 404, "The views are listed in docs/monitor.md.")
+
+
+def _not_so(request: Request, error: Exception | None = None) -> Response:
+    return _error("this address is not asked in this way", 405)
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    logger.error("a request failed", exc_info=error)
+    return _error("the monitor met a fault of its own", 500, "Its terminal shows it; please report it.")

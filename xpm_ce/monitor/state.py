@@ -1,0 +1,336 @@
+"""Where an experiment stands: every job of its plan with state, progress, cost and cause, kept up to date cheaply.
+
+A refresh looks at what can have changed: the plan by its time stamp, the folders of tasks for new jobs, the folders of
+jobs that are not done; of those that are done a few at a time, in turn. Nothing is imported but the standard library.
+This module does not know who reads it, nor results.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import os
+import re
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xpm_ce.errors import ConfigurationError, DataError, XpmCeError
+from xpm_ce.monitor.inside import Inside
+from xpm_ce.monitor.observed import ObservedFolder
+from xpm_ce.workspace import Workspace
+
+RUNNING, WAITING, BLOCKED, FAILED = "running", "waiting", "blocked", "failed"
+SETTLED = ("done", "pruned")
+"""States that a job leaves only when somebody changes its files: looked at in turn"""
+IN_THE_WAY = ("failed", "interrupted", "damaged")
+"""States of a job for which those that depend on it have to wait until somebody acts"""
+CHECKED_AGAIN = 16
+"""Settled jobs that a refresh looks at again"""
+GRAIN_NS = 50_000_000
+"""A folder's time stamp is not trusted while it is younger than this: several changes can share a tick of the clock"""
+CURVES_EVERY = 5.0
+"""Seconds between two words to readers of curves that a running training went on"""
+
+
+SHAPE = {"kind": str, "state": str, "coordinates": dict, "depends_on": list}
+
+
+class Version(NamedTuple):
+    """A moment of an experiment, as a number that never goes down, not even over restarts of the reader."""
+
+    jobs: int
+    results: int
+
+
+@dataclasses.dataclass
+class WatchedJob:
+    """One job of the plan, and what was last seen of it."""
+
+    plan: Mapping[str, Any]
+    path: Path
+    seen: str = WAITING
+    """State by its own files"""
+    cause: str | None = None
+    """Of a blocked job: the one that has to be mended first"""
+    stamp: int | None = None
+    """Time stamp of the folder when it was read; None where there is none, or the reading is not to be trusted"""
+    exists: bool = False
+    progress: float | None = None
+    words: str = ""
+    started: float | None = None
+    ended: float | None = None
+    failure: dict[str, Any] | None = None
+    version: int = 0
+
+    @property
+    def id(self) -> str:
+        return str(self.plan["id"])
+
+    @property
+    def state(self) -> str:
+        """What is shown: that of its files, unless it waits for what will not come by itself."""
+        if self.seen == WAITING and (self.cause is not None or self.plan["state"] == BLOCKED):
+            return BLOCKED
+        return self.seen
+
+    def as_json(self, now: float) -> dict[str, Any]:
+        """The documented form, a JOB of docs/monitor.md."""
+        end = now if self.seen == RUNNING else self.ended
+        seconds = None if self.started is None or end is None else round(max(0.0, end - self.started), 1)
+        return {
+            "id": self.id, "kind": self.plan["kind"], "task": self.plan["task"],
+            "coordinates": self.plan["coordinates"], "state": self.state, "reason": self.plan.get("reason"),
+            "progress": self.progress, "message": self.words, "started": self.started, "ended": self.ended,
+            "seconds": seconds, "cost": self.plan.get("cost"), "depends_on": self.plan["depends_on"],
+            "cause": self.cause, "reused": self.plan["state"] == "reuse",
+        }  # fmt: skip
+
+
+class ExperimentState:
+    """The jobs of one experiment's last plan. `refresh` before reading; safe to use from several threads."""
+
+    def __init__(self, workspace: Workspace, experiment: str):
+        self.workspace, self.experiment = workspace, experiment
+        self.lock = threading.RLock()
+        self._inside = Inside(workspace.path)
+        self.jobs: dict[str, WatchedJob] = {}
+        self.version = Version(_now(), _now())
+        self.replanned = self.version.jobs
+        """Version at which the plan was last read: whoever has an older one reads all again"""
+        self.plan: dict[str, Any] = {}
+        self._plan_stamp: tuple[int, int, int] | None = None
+        self._folders: dict[Path, int] = {}
+        self._turn: collections.deque[str] = collections.deque()
+        self._refreshed = 0.0
+        self._curves_told = 0.0
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Jobs by state."""
+        return dict(collections.Counter(job.state for job in self.jobs.values()))
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        return any(job.seen == RUNNING for job in self.jobs.values())
+
+    def job(self, identity: str) -> WatchedJob:
+        """A job of the plan by its whole identity; ConfigurationError where there is none."""
+        found = self.jobs.get(identity)
+        if found is None:
+            raise ConfigurationError(
+                "no such job in the last plan", where=self.experiment, remedy="Give the id of a job of this experiment."
+            )
+        return found
+
+    def jobs_as_json(self, *, since: int = 0) -> list[dict[str, Any]]:
+        """The jobs that changed after a version, all for 0."""
+        now = time.time()
+        with self.lock:
+            return [job.as_json(now) for job in self.jobs.values() if job.version > since]
+
+    def blocked_by(self, identity: str) -> list[str]:
+        """Identities of the jobs that a failed one keeps from running, directly or not."""
+        return [job.id for job in self.jobs.values() if job.state == BLOCKED and job.cause == identity]
+
+    def needed_by(self, identity: str) -> list[str]:
+        """Identities of the jobs that take this one's outputs in."""
+        return [job.id for job in self.jobs.values() if identity in job.plan["depends_on"]]
+
+    # -- refreshing -------------------------------------------------------------------------------------------
+
+    def refresh(self, *, at_most_every: float = 0.0) -> Version:
+        """Look at what can have changed; ConfigurationError where the experiment has no plan (any more)."""
+        with self.lock:
+            if at_most_every and time.monotonic() - self._refreshed < at_most_every:
+                return self.version
+            changed = self._read_plan()
+            replanned = bool(changed)
+            states_before = {identity: self.jobs[identity].seen for identity in changed}
+            for identity in self._candidates():
+                before = self.jobs[identity].seen
+                if self._look(self.jobs[identity]):
+                    changed.add(identity)
+                    states_before.setdefault(identity, before)
+            if replanned or any(self.jobs[each].seen != before for each, before in states_before.items()):
+                changed |= self._find_causes()
+            if changed:
+                self.version = self.version._replace(jobs=max(_now(), self.version.jobs + 1))
+                for identity in changed:
+                    self.jobs[identity].version = self.version.jobs
+            self._tell_results(states_before)
+            self._refreshed = time.monotonic()
+            return self.version
+
+    def _read_plan(self) -> set[str]:
+        """Read the plan where it was written anew; identities of all jobs then, none otherwise."""
+        stamp = None
+        with contextlib.suppress(OSError):
+            status = os.stat(self.workspace.plan_file(self.experiment))
+            stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if stamp is not None and stamp == self._plan_stamp:
+            return set()
+        plan = self.workspace.read_plan(self.experiment)
+        known, jobs = self.jobs, dict[str, WatchedJob]()
+        for entry in planned_jobs(plan, where=str(self.workspace.plan_file(self.experiment))):
+            job = known.get(entry["id"])
+            if job is None:
+                job = WatchedJob(entry, self.workspace.job(entry["task"], entry["id"]).path)
+            job.plan = entry
+            jobs[entry["id"]] = job
+        self.jobs, self.plan, self._plan_stamp = jobs, plan, stamp
+        self._folders = {job.path.parent: -1 for job in jobs.values()}
+        self._turn = collections.deque(jobs)
+        self.replanned = max(_now(), self.version.jobs + 1)
+        self.version = Version(self.replanned, max(_now(), self.version.results + 1))
+        return set(self.jobs)
+
+    def _candidates(self) -> list[str]:
+        """Jobs whose folder can have changed: new folders, those that are not settled, and a few of the others."""
+        fresh: set[str] = set()
+        for folder, before in self._folders.items():
+            try:
+                stamp = os.stat(folder).st_mtime_ns
+            except OSError:
+                stamp = 0
+            if before != stamp:
+                with contextlib.suppress(OSError):
+                    fresh.update(os.listdir(folder))
+                self._folders[folder] = stamp if _old_enough(stamp) else -1
+        looked_at = [
+            identity
+            for identity, job in self.jobs.items()
+            if (job.exists and job.seen not in SETTLED) or (not job.exists and identity in fresh)
+        ]
+        for _ in range(min(CHECKED_AGAIN, len(self._turn))):
+            identity = self._turn.popleft()
+            self._turn.append(identity)
+            if self.jobs[identity].seen in SETTLED:
+                self.jobs[identity].stamp = None
+                looked_at.append(identity)
+        return looked_at
+
+    def _look(self, job: WatchedJob) -> bool:
+        """Read a job's folder again where it changed; whether anything that is shown did."""
+        try:
+            stamp = os.stat(job.path).st_mtime_ns
+        except OSError:
+            shown = job.exists
+            job.exists, job.stamp, job.seen, job.progress, job.words = False, None, WAITING, None, ""
+            job.started = job.ended = job.failure = None
+            return shown
+        if stamp == job.stamp and job.seen != RUNNING:
+            return False
+        if not self._inside.holds(job.path):
+            return False
+        before = _shown(job)
+        job.exists = True
+        job.stamp = stamp if _old_enough(stamp) else None
+        folder = ObservedFolder(job.path)
+        try:
+            job.seen, job.failure = folder.state, folder.failure
+            job.started, job.ended = folder.started, folder.ended
+            told = folder.progress() if job.seen in (RUNNING, "interrupted", FAILED) else None
+            job.progress, job.words = told or (None, "")
+            if job.seen == "interrupted" and folder.stopped:
+                job.words = "stopped"
+        except (XpmCeError, KeyError, TypeError, ValueError) as error:  # its files are not what a job writes
+            job.seen, job.progress, job.failure = "damaged", None, None
+            job.words = error.what if isinstance(error, XpmCeError) else f"a file of it cannot be read ({error!r})"
+        if job.seen == "done":
+            job.progress = 1.0
+        return _shown(job) != before
+
+    def _find_causes(self) -> set[str]:
+        """Say of each job what has to be mended before it can run; identities of those for which that changed."""
+        changed = set()
+        for identity, job in self.jobs.items():  # a plan lists inputs first
+            cause = None
+            if job.seen == WAITING:
+                for above in (self.jobs[each] for each in job.plan["depends_on"] if each in self.jobs):
+                    cause = cause or (above.id if above.seen in IN_THE_WAY else above.cause)
+                    if above.state == BLOCKED and above.cause is None:  # the plan says what it lacks
+                        cause = cause or above.id
+            if cause != job.cause:
+                job.cause = cause
+                changed.add(identity)
+        return changed
+
+    def _tell_results(self, states_before: Mapping[str, str]) -> None:
+        """Raise the version of results where one came or went, and now and then while a training goes on."""
+        came = any((before == "done") != (self.jobs[each].seen == "done") for each, before in states_before.items())
+        goes_on = any(job.seen == RUNNING and job.plan["kind"] == "learn" for job in self.jobs.values())
+        if came or (goes_on and time.monotonic() - self._curves_told > CURVES_EVERY):
+            self._curves_told = time.monotonic()
+            self.version = self.version._replace(results=max(_now(), self.version.results + 1))
+
+
+class WorkspaceState:
+    """The experiments of a workspace, each read when first asked for."""
+
+    def __init__(self, workspace: Workspace):
+        self.workspace = workspace
+        self._lock = threading.Lock()
+        self._experiments: dict[str, ExperimentState] = {}
+
+    def names(self) -> list[str]:
+        """Experiments that have a plan, last planned first."""
+        return self.workspace.experiments()
+
+    def experiment(self, name: str | None, *, at_most_every: float = 0.5) -> ExperimentState:
+        """The state of an experiment, refreshed; of the last planned one for None.
+
+        ConfigurationError where there is none. A name is looked up among the plans that there are, never joined to a
+        path as it comes.
+        """
+        names = self.names()
+        if not names:
+            raise ConfigurationError(
+                "no experiment was planned here yet",
+                where=str(self.workspace.path),
+                remedy="Run `xpm-ce run FILE.yaml`, or give --workdir.",
+            )
+        chosen = name or names[0]
+        if chosen not in names:
+            raise ConfigurationError(
+                "no plan of this experiment", where=str(self.workspace.path), remedy=f"There are: {', '.join(names)}."
+            )
+        with self._lock:
+            state = self._experiments.setdefault(chosen, ExperimentState(self.workspace, chosen))
+        state.refresh(at_most_every=at_most_every)
+        return state
+
+
+def planned_jobs(plan: Any, *, where: str) -> list[dict[str, Any]]:
+    """The jobs of a plan; DataError where they are not what a plan holds, or name folders that no job has."""
+    try:
+        jobs = plan["jobs"]
+        for job in jobs:
+            if not (re.fullmatch(r"[0-9a-f]{8,64}", job["id"]) and re.fullmatch(r"\w+(\.\w+)*", job["task"])):
+                raise ValueError(job["id"])
+            if not all(isinstance(job[key], kind) for key, kind in SHAPE.items()):
+                raise ValueError(job["id"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            "this plan is not of the form that is read here",
+            where=where,
+            remedy="Plan its experiment again with `xpm-ce plan FILE.yaml`.",
+        ) from error
+    return list(jobs)
+
+
+def _shown(job: WatchedJob) -> tuple[Any, ...]:
+    return (job.seen, job.progress, job.words, job.started, job.ended, job.failure)
+
+
+def _old_enough(stamp: int) -> bool:
+    return time.time_ns() - stamp > GRAIN_NS
+
+
+def _now() -> int:
+    """Milliseconds: whole numbers that a browser holds exactly."""
+    return time.time_ns() // 1_000_000
