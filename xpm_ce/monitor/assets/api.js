@@ -39,11 +39,11 @@ async function answer(request) {
 export const get = (path, query, { signal } = {}) =>
   answer(fetch(twin(path, query), { signal, headers: { Accept: "application/json" }, cache: "no-store" }));
 
-/** The secret that an action carries besides the cookie: another site cannot read it. */
+/** The secret that an action carries besides the cookie that lets in: another site cannot read it. */
 function secret() {
-  const named = document.querySelector('meta[name="xpm-ce-token"]')?.content;
-  const kept = document.cookie.split("; ").find((each) => each.startsWith("xpm_ce_csrf="));
-  return named || (kept ? decodeURIComponent(kept.slice("xpm_ce_csrf=".length)) : "");
+  const name = `xpm_ce_actions_${location.port || 80}=`;
+  const kept = document.cookie.split("; ").find((each) => each.startsWith(name));
+  return kept ? decodeURIComponent(kept.slice(name.length)) : "";
 }
 
 export const post = (path, body) =>

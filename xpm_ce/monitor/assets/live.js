@@ -4,6 +4,7 @@ import { useState, useEffect } from "./dom.js";
 import { get } from "./api.js";
 
 const SHOWN_EVERY = 100; // ms: changes that come closer together are shown at once
+const LOG_KEPT = 65536; // characters of a log that are shown
 const AGAIN = [1000, 2000, 5000, 10000, 15000]; // ms between attempts, when the browser has given up
 
 const heard = new Set();
@@ -11,9 +12,11 @@ const jobs = new Map();
 let state = { jobs: [], byId: jobs, version: 0, link: "connecting", error: null, loaded: false, experiment: "", results: 0 };
 let source = null;
 let experiment;
+let started = false;
 let attempts = 0;
 let later = null;
 let telling = null;
+let log = null; // the job whose log is followed, and who shows it
 
 function tell() {
   telling ??= setTimeout(() => {
@@ -41,41 +44,54 @@ async function load() {
   }
 }
 
-function receive({ version, changed = [], removed = [] }) {
-  for (const id of removed) jobs.delete(id);
+function receive({ version, changed, reload }) {
+  if (reload) {
+    load();
+    return;
+  }
   for (const job of changed) jobs.set(job.id, { ...job, place: jobs.get(job.id)?.place ?? jobs.size });
-  if (changed.length || removed.length) set({ jobs: [...jobs.values()], version });
+  if (changed.length) set({ jobs: [...jobs.values()], version, error: null });
+}
+
+/** One connection a tab: a browser keeps few. Asking for another log asks anew, from the version that is here. */
+function relisten() {
+  if (source) listen();
 }
 
 function listen() {
-  const address = new URLSearchParams(experiment ? { experiment } : {});
+  source?.close();
+  clearTimeout(later);
+  if (log) log.offset = -1;
+  const address = new URLSearchParams({ experiment: state.experiment, since: state.version, ...(log ? { id: log.id } : {}) });
   const own = new EventSource(`/api/events?${address}`);
   source = own;
   own.onopen = () => {
-    if (state.link !== "live" && state.link !== "connecting") load(); // what changed meanwhile was not told
     attempts = 0;
     set({ link: "live" });
   };
   own.addEventListener("jobs", (event) => receive(JSON.parse(event.data)));
-  own.addEventListener("reload", load);
+  own.addEventListener("log", (event) => hearLog(JSON.parse(event.data)));
+  own.addEventListener("problem", (event) => set({ error: JSON.parse(event.data) }));
   own.addEventListener("results", () => set({ results: state.results + 1 }));
   own.onerror = () => {
     if (source !== own) return;
+    if (log) log.offset = -1;
     set({ link: "away" });
     if (own.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
-    later = setTimeout(() => {
-      if (source !== own) return;
-      load();
-      listen();
+    later = setTimeout(async () => {
+      await load();
+      if (source === own) listen();
     }, AGAIN[Math.min(attempts++, AGAIN.length - 1)]);
   };
 }
 
 /** Show another experiment: its jobs are read, then its changes are heard. */
 export function follow(name) {
-  if (source && name === experiment) return;
+  if (started && name === experiment) return;
+  started = true;
   experiment = name;
   source?.close();
+  source = null;
   clearTimeout(later);
   jobs.clear();
   set({ jobs: [], loaded: false, link: "connecting", error: null }, { now: true });
@@ -104,28 +120,36 @@ export const useResults = () => useHeard((each) => each.results);
 /** A job by its id, as it was last told. */
 export const jobOf = (id) => jobs.get(id);
 
-/** The last lines of a job's log as they are written; `start` is what is there already. */
+/** The last lines of a job's log as they are written; `start` is what is there already. `id` null follows none. */
 export function useLog(id, start) {
-  const [text, set_] = useState(start);
-  useEffect(() => set_(start), [id, start]);
+  const [text, show] = useState(start);
+  useEffect(() => show(start), [id, start]);
   useEffect(() => {
     if (!id) return undefined;
-    const own = new EventSource(`/api/events?${new URLSearchParams({ ...(experiment ? { experiment } : {}), id })}`);
-    own.addEventListener("log", (event) => {
-      const told = JSON.parse(event.data);
-      if (told.id === id) set_((before) => (before + told.text).slice(-65536));
-    });
-    return () => own.close();
+    log = { id, offset: -1, show };
+    relisten();
+    return () => {
+      log = null;
+      relisten();
+    };
   }, [id]);
   return text;
 }
 
+/** The first text holds the end of the log, and so does one after the log began again; others are what was added. */
+function hearLog(told) {
+  if (told.id !== log?.id) return;
+  const anew = log.offset < 0 || told.offset <= log.offset;
+  log.offset = told.offset;
+  log.show((before) => (anew ? told.text : before + told.text).slice(-LOG_KEPT));
+}
+
 /** The time, once a second while `running`. */
 export function useClock(running) {
-  const [now, set_] = useState(() => Date.now() / 1000);
+  const [now, update] = useState(() => Date.now() / 1000);
   useEffect(() => {
     if (!running) return undefined;
-    const clock = setInterval(() => document.hidden || set_(Date.now() / 1000), 1000);
+    const clock = setInterval(() => document.hidden || update(Date.now() / 1000), 1000);
     return () => clearInterval(clock);
   }, [running]);
   return now;

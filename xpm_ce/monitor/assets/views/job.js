@@ -99,7 +99,7 @@ function Facts({ job, detail, now }) {
     ${Object.entries(job.coordinates).map(([axis, value]) => html`<${Fact} key=${axis} name=${axis}>${value}<//>`)}
     ${job.reason ? html`<${Fact} name="planned because">${reasonText(job.reason)}<//>` : null}
     ${job.state === "blocked" && job.cause ? html`<${Fact} name="blocked by"><${JobLink} id=${job.cause} /><//>` : null}
-    ${job.progress !== null && job.state === "running" ? html`<${Fact} name="progress">${percent(job.progress)} ${job.message}<//>` : job.message ? html`<${Fact} name="says">${job.message}<//>` : null}
+    ${job.progress !== null && job.state === "running" ? html`<${Fact} name="progress">${percent(job.progress)} ${job.message}<//>` : job.message && !detail?.failure ? html`<${Fact} name="says">${job.message}<//>` : null}
     ${seconds !== null && seconds !== undefined ? html`<${Fact} name="time">${duration(seconds)}${cost ? html` <span class="dim">of about ${duration(cost[1])} (${duration(cost[0])} to ${duration(cost[2])})</span>` : null}<//>`
       : cost ? html`<${Fact} name="expected">about ${duration(cost[1])} <span class="dim">(${duration(cost[0])} to ${duration(cost[2])})</span><//>` : null}
     ${job.started ? html`<${Fact} name="started">${clock(job.started)}${job.ended ? html` <span class="dim">ended ${clock(job.ended)}</span>` : null}<//>` : null}
