@@ -1,12 +1,11 @@
 // The page: which experiment, which view, whether the server is heard. A view is a component; all but the first are
 // fetched when they are first shown.
 import { html, render, useEffect, useState } from "./dom.js";
-import { followLinks, href, link, useAddress } from "./address.js";
+import { followLinks, go, href, link, useAddress } from "./address.js";
 import { useAnswer } from "./answers.js";
 import { follow, useLive } from "./live.js";
 import { listenToKeys } from "./keys.js";
 import { Choice, Trouble, Nothing } from "./parts.js";
-import { go } from "./address.js";
 import { Notice } from "./notice.js";
 import { Jobs } from "./views/jobs.js";
 

@@ -15,7 +15,8 @@ import { JobPanel, why } from "./job.js";
 const ROW = 30;
 const NARROW_ROW = 56;
 const TEMPLATE = "112px minmax(84px, 110px) minmax(160px, 1.3fr) minmax(180px, 1.6fr) 84px 84px 84px";
-const TREE_TEMPLATE = "minmax(240px, 2fr) 112px minmax(150px, 1.2fr) minmax(120px, 1fr) 84px 84px 84px";
+const BESIDE = "104px 88px minmax(140px, 1.6fr) minmax(120px, 1.2fr) 72px 76px 80px"; // where a job is open beside it
+const TREE_TEMPLATE = "minmax(220px, 2fr) 112px minmax(120px, 1.2fr) minmax(110px, 1fr) 80px 80px 80px";
 
 /** A running job's share as a bar and a number. */
 export const Bar = ({ share, label }) => html`<span class="bar" role="progressbar" aria-label=${label} aria-valuemin="0"
@@ -140,7 +141,7 @@ export function Jobs({ experiment }) {
       ${as === "graph" ? html`<${Graph} jobs=${jobs} byId=${byId} kind=${kind} onKind=${(each) => change({ kind: each })} />` : null}
       ${as === "tree" ? html`<${Grid} ...${common} rows=${tree} keyOf=${(row) => row.job.id} template=${TREE_TEMPLATE} rowClass=${(row) => `${row.job.state} tree`}
         levelOf=${(row) => ({ level: row.level, open: row.open })} onToggle=${toggle} onOpen=${(row) => open(row.job)} onChoose=${(row) => choose(row.job)} />` : null}
-      ${as === "table" ? html`<${Grid} ...${common} rows=${shown} keyOf=${(job) => job.id} template=${TEMPLATE} rowClass=${(job) => job.state} sort=${sort}
+      ${as === "table" ? html`<${Grid} ...${common} rows=${shown} keyOf=${(job) => job.id} template=${id ? BESIDE : TEMPLATE} rowClass=${(job) => job.state} sort=${sort}
         onSort=${(each) => change({ sort: each })} onOpen=${open} onChoose=${choose} />` : null}
       ${live.loaded && !matching ? html`<${Nothing}>${jobs.length ? html`No job matches. <a href=${link("jobs")}>Show all ${counted(jobs.length)}</a>` : "No job is planned yet."}<//>` : null}
     </section>
