@@ -36,8 +36,16 @@ async function answer(request) {
   throw new Refused(response.status, response.status === 401 ? EXPIRED : given);
 }
 
+/** The answer that was asked for before the modules were there, once. */
+function asked(address) {
+  const { early } = window;
+  if (early?.address !== address) return null;
+  window.early = undefined;
+  return early.answer;
+}
+
 export const get = (path, query, { signal } = {}) =>
-  answer(fetch(twin(path, query), { signal, headers: { Accept: "application/json" }, cache: "no-store" }));
+  answer(asked(twin(path, query)) ?? fetch(twin(path, query), { signal, headers: { Accept: "application/json" }, cache: "no-store" }));
 
 /** The secret that an action carries besides the cookie that lets in: another site cannot read it. */
 function secret() {

@@ -139,7 +139,7 @@ export function useLog(id, start) {
 /** The first text holds the end of the log, and so does one after the log began again; others are what was added. */
 function hearLog(told) {
   if (told.id !== log?.id) return;
-  const anew = log.offset < 0 || told.offset <= log.offset;
+  const anew = log.offset < 0 || told.offset < log.offset;
   log.offset = told.offset;
   log.show((before) => (anew ? told.text : before + told.text).slice(-LOG_KEPT));
 }

@@ -14,6 +14,7 @@ import { JobPanel, why } from "./job.js";
 
 const ROW = 30;
 const NARROW_ROW = 56;
+const PLAN = "plan"; // the plan's own order
 const TEMPLATE = "112px minmax(84px, 110px) minmax(160px, 1.3fr) minmax(180px, 1.6fr) 84px 84px 84px";
 const BESIDE = "104px 88px minmax(140px, 1.6fr) minmax(120px, 1.2fr) 72px 76px 80px"; // where a job is open beside it
 const TREE_TEMPLATE = "minmax(220px, 2fr) 112px minmax(120px, 1.2fr) minmax(110px, 1fr) 80px 80px 80px";
@@ -88,7 +89,7 @@ export function Jobs({ experiment }) {
   const { query } = useAddress();
   const live = useLive();
   const narrow = useNarrow();
-  const { filter = "", kind = "", sort = "", id, as = "table" } = query;
+  const { filter = "", kind = "", sort = "state", id, as = "table" } = query; // what needs a look comes first
   const states = useMemo(() => (query.state ? query.state.split(",") : []), [query.state]);
   const toggled = useMemo(() => new Set(query.toggled ? query.toggled.split(",") : []), [query.toggled]);
   const { jobs, byId } = live;
@@ -134,7 +135,7 @@ export function Jobs({ experiment }) {
           onInput=${(event) => change({ filter: event.target.value }, { replace: true })}
           onKeyDown=${(event) => event.key === "Escape" && event.currentTarget.blur()} />
         <${Choice} label="Kind" name="kind" value=${kind} options=${kindsOf(jobs)} empty="all" />
-        ${narrow && as === "table" ? html`<${Choice} label="Sort" name="sort" value=${sort} empty="plan" options=${["state", "kind", "place", ["-time", "time"], "expected"]} />` : null}
+        ${narrow && as === "table" ? html`<${Choice} label="Sort" name="sort" value=${query.sort} empty="state" options=${[PLAN, "kind", "place", ["-time", "time"], "expected"]} />` : null}
         <${Ways} label="Show as" name="as" value=${as} options=${[["table", "Table"], ["tree", "Tree"], ["graph", "Graph"]]} />
         <span class="count dim" role="status">${live.loaded ? (filtered ? `${counted(matching)} of ${plural(jobs.length, "job")}` : plural(jobs.length, "job")) : "Reading…"}</span>
       </div>
@@ -142,7 +143,7 @@ export function Jobs({ experiment }) {
       ${as === "tree" ? html`<${Grid} ...${common} rows=${tree} keyOf=${(row) => row.job.id} template=${TREE_TEMPLATE} rowClass=${(row) => `${row.job.state} tree`}
         levelOf=${(row) => ({ level: row.level, open: row.open })} onToggle=${toggle} onOpen=${(row) => open(row.job)} onChoose=${(row) => choose(row.job)} />` : null}
       ${as === "table" ? html`<${Grid} ...${common} rows=${shown} keyOf=${(job) => job.id} template=${id ? BESIDE : TEMPLATE} rowClass=${(job) => job.state} sort=${sort}
-        onSort=${(each) => change({ sort: each })} onOpen=${open} onChoose=${choose} />` : null}
+        onSort=${(each) => change({ sort: each === "state" ? "" : each || PLAN })} onOpen=${open} onChoose=${choose} />` : null}
       ${live.loaded && !matching ? html`<${Nothing}>${jobs.length ? html`No job matches. <a href=${link("jobs")}>Show all ${counted(jobs.length)}</a>` : "No job is planned yet."}<//>` : null}
     </section>
     ${id ? html`<${JobPanel} key=${id} id=${id} now=${now} />` : null}
