@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from fixtures.planted_results import PlantedStudy
 from scipy import stats
 
+from xpm_ce.analysis.curves import POINTS
 from xpm_ce.analysis.plots.figure import looks
 from xpm_ce.analysis.plots.kinds import KINDS, Asked, made
-from xpm_ce.analysis.plots.training import POINTS
 from xpm_ce.analysis.results import read_results
 from xpm_ce.cli import plot as verb
 from xpm_ce.errors import ConfigurationError, UnknownKeyError

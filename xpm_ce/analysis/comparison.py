@@ -202,8 +202,8 @@ class SystemComparison:
 
 def compare_systems(
     results: Results,
-    a: str,
-    b: str,
+    a: str | MeasuredSystem,
+    b: str | MeasuredSystem,
     *,
     measures: tuple[str, ...] = (),
     depths: tuple[int, ...] = (),
@@ -216,8 +216,8 @@ def compare_systems(
     ConfigurationError where nothing was measured of both; DataError where values per query cannot be read.
     """
     procedure = procedure.checked()
-    first = measured_system(results, a)
-    second = measured_system(results, b, near=first)
+    first = a if isinstance(a, MeasuredSystem) else measured_system(results, a)
+    second = b if isinstance(b, MeasuredSystem) else measured_system(results, b, near=first)
     known = results.layout["protocols"]
     chosen = chosen_protocols(known, protocols)
     shared = dict.fromkeys((row.protocol, row.depth, row.measure) for row in first.rows)

@@ -67,12 +67,22 @@ def measured_system(results: Results, text: str, *, near: MeasuredSystem | None 
             where=results.experiment,
             kind="system of the plan:",
         )
-    found = max(gathered(results, fitting), key=lambda system: _in_common(system, near))
-    places = [f"{axis}={value}" for axis, value in found.coordinates.items() if axis not in NAMING]
-    name = " ".join([*([] if found.system == TRAINED and places else [found.name]), *places])
-    if len(found.seeds) == 1:
-        name += f" {results.layout['over']}={found.seeds[0]}"
-    return dataclasses.replace(found, name=name)
+    return _in_full(results, max(gathered(results, fitting), key=lambda system: _in_common(system, near)))
+
+
+def named_systems(results: Results) -> dict[str, MeasuredSystem]:
+    """Every system that was measured, by its name in full, in the order of the results."""
+    systems = gathered(results, (row for row in results.rows if row.order == "given"))
+    return {each.name: each for each in (_in_full(results, system) for system in systems)}
+
+
+def _in_full(results: Results, system: MeasuredSystem) -> MeasuredSystem:
+    """The same, its name with its places in the grid, and its seed where it is the only one."""
+    places = [f"{axis}={value}" for axis, value in system.coordinates.items() if axis not in NAMING]
+    name = " ".join([*([] if system.system == TRAINED and places else [system.name]), *places])
+    if len(system.seeds) == 1:
+        name += f" {results.layout['over']}={system.seeds[0]}"
+    return dataclasses.replace(system, name=name)
 
 
 def gathered(results: Results, rows: Iterable[ResultRow]) -> list[MeasuredSystem]:

@@ -141,7 +141,7 @@ class Table:
         return aligned(self)
 
     def as_json(self) -> dict[str, Any]:
-        queries: Any = self.queries[self.protocol] if self.protocol else self.queries
+        queries: Any = self.queries.get(self.protocol) if self.protocol else self.queries
         described = {
             "protocol": self.protocol, "depth": self.depth, "measure": self.measure, "queries": queries,
             "rows": ", ".join(self.row_axes), "columns": self.columns,
@@ -168,8 +168,9 @@ def make_tables(
     depths: Sequence[int] = (),
     protocols: Sequence[str] = (),
     layout: Layout | None = None,
+    empty: bool = False,
 ) -> list[Table]:
-    """One table per protocol, depth and measure that is not a column; those without any result are left out.
+    """One table per protocol, depth and measure that is not a column; those without any result only where `empty`.
 
     By default the experiment's own layout with its main measure at its largest depth. Two sets of queries of one name
     are two protocols, with a table each; ConfigurationError where they would stand in one column. `protocols` are
@@ -200,12 +201,13 @@ def make_tables(
             }  # fmt: skip
             own = {axis: labels[axis] for axis in layout.of_results}
             here = dataclasses.replace(layout, labels={**layout.labels, **own})
-            sizes = [None] if layout.splits(PROTOCOL) else list(dict.fromkeys(row.queries for row in rows))
+            met: list[int | None] = list(dict.fromkeys(row.queries for row in rows))
+            sizes = met if met and not layout.splits(PROTOCOL) else [None]
             tables += [
                 _table(results, [row for row in rows if size in (None, row.queries)], here, depths=at,
                        measures=measures_here)
                 for size in sizes
-                if rows
+                if rows or empty
             ]  # fmt: skip
     return tables
 

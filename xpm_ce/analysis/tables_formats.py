@@ -5,6 +5,7 @@ This module does not know where the text goes.
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from xpm_ce.analysis.results import Results
 from xpm_ce.analysis.tables import Table
@@ -24,12 +25,16 @@ def _text(tables: Sequence[Table], results: Results) -> str:
     return "\n".join(parts)
 
 
-def _json(tables: Sequence[Table], results: Results) -> str:
-    described = {
+def described(tables: Sequence[Table], results: Results) -> dict[str, Any]:
+    """Tables as data: schema 1."""
+    return {
         "schema": 1, "experiment": results.experiment, "tables": [table.as_json() for table in tables],
         "missing": results.missing,
     }  # fmt: skip
-    return json.dumps(described, indent=1, ensure_ascii=False)
+
+
+def _json(tables: Sequence[Table], results: Results) -> str:
+    return json.dumps(described(tables, results), indent=1, ensure_ascii=False)
 
 
 FORMATS: dict[str, Callable[[Sequence[Table], Results], str]] = {

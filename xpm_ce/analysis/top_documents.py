@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from xpm_ce.analysis.results import ResultRow, Results
 from xpm_ce.errors import DataError
@@ -52,24 +53,41 @@ def _told(results: Results, row: ResultRow) -> Path | None:
     return Path(retrieved[0]["folder"]) / RUN_FILE if retrieved else None
 
 
+class ScoredDocument(NamedTuple):
+    """A document of a ranking."""
+
+    document: str
+    score: float
+
+
 def rankings(path: Path, query_ids: Collection[str]) -> dict[str, list[str]]:
     """The documents of some queries of a TREC run, in trec_eval's order: by score, then by descending id.
 
     DataError where the file cannot be read.
     """
+    found = scored_rankings(path, query_ids)
+    return {query: [each.document for each in ranking] for query, ranking in found.items()}
+
+
+def scored_rankings(path: Path, query_ids: Collection[str]) -> dict[str, list[ScoredDocument]]:
+    """The same with the scores of the file."""
     wanted = {query.encode() for query in query_ids}
+    beginnings = tuple(wanted)
     found: dict[str, list[tuple[float, str]]] = {query: [] for query in query_ids}
     try:
         with gzip.open(path) if path.name.endswith(".gz") else open(path, "rb") as lines:
             for line in lines:
-                if line.split(None, 1)[0] in wanted:
+                if line.startswith(beginnings) and line.split(None, 1)[0] in wanted:
                     query, _, document, _, score, *_ = line.decode().split()
                     found[query].append((float(score), document))
     except (OSError, EOFError, ValueError, IndexError) as error:
         raise DataError(
             f"this run cannot be read ({error})", where=str(path), remedy="Run its experiment again."
         ) from error
-    return {query: [document for _, document in sorted(rows, reverse=True)] for query, rows in found.items()}
+    return {
+        query: [ScoredDocument(document, score) for score, document in sorted(rows, reverse=True)]
+        for query, rows in found.items()
+    }
 
 
 def beside(ours: list[str], theirs: list[str], count: int) -> list[TopDocument]:

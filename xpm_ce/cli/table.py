@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from xpm_ce.cli.options import as_json, baselines, experiment_name, print_json, tests, workdir, written
-from xpm_ce.errors import ConfigurationError
 from xpm_ce.workspace import Workspace
 
 ENDINGS = {".tex": "latex", ".csv": "csv", ".md": "md", ".json": "json"}
@@ -42,32 +41,20 @@ def command(
     Example: xpm-ce table quickstart -m RR@10 --baseline BCE
     """
     from xpm_ce.analysis.explained import explained
-    from xpm_ce.analysis.layouts import Layout
     from xpm_ce.analysis.results import read_results
-    from xpm_ce.analysis.tables import make_tables
+    from xpm_ce.analysis.table_request import TableRequest
     from xpm_ce.analysis.tables_formats import FORMATS
-    from xpm_ce.measures.names import parse
 
     form = "json" if as_json else form or ENDINGS.get(output.suffix if output else "", "text")
     results = read_results(workspace, experiment_name(workspace, experiment))
-    layout = Layout.of(results, rows=rows, columns=columns, aggregate=aggregate)
-    asked = [str(parse(each)) for each in measures]
-    tables = make_tables(results, measures=asked, depths=depths, protocols=protocols, layout=layout)
+    asked = TableRequest(
+        measures, depths, protocols, tuple(rows), tuple(columns), aggregate, baselines, test, correction, alpha, draws
+    )
     if explain:
-        cells = explained(tables, results, explain)
+        cells = explained(asked._replace(baselines=(), test=None).tables(results), results, explain)
         if form == "json":
             print_json({"schema": 1, "cells": [cell.as_json() for cell in cells]})
         else:
             click.echo("\n\n".join(cell.render() for cell in cells))
         return
-    if baselines and test != "none":
-        from xpm_ce.analysis.significance import with_tests
-        from xpm_ce.analysis.statistics.procedure import Procedure
-
-        tables = [
-            with_tests(each, results, baselines=baselines, procedure=Procedure(test or "t", correction, alpha, draws))
-            for each in tables
-        ]
-    elif test not in (None, "none"):
-        raise ConfigurationError(f"--test {test} compares with nothing", remedy="Give --baseline ROW.")
-    written(FORMATS[form](tables, results), output)
+    written(FORMATS[form](asked.tables(results), results), output)

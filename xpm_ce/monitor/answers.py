@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from xpm_ce.errors import ConfigurationError, XpmCeError
+from xpm_ce.monitor.state import NotThereError
 
 
 def as_bytes(value: Any) -> bytes:
@@ -34,7 +35,7 @@ def answer(value: dict[str, Any], status: int = 200) -> Response:
     return Response(as_bytes({"schema": 1, **value}), status, media_type="application/json")
 
 
-def error_answer(error: XpmCeError, status: int | None = None) -> Response:
-    """An error as an answer; 404 for what is not there, 409 for what cannot be done now, unless a status is given."""
-    found = status or (404 if isinstance(error, ConfigurationError) else 409)
-    return answer({"error": {"what": error.what, "where": error.where, "remedy": error.remedy}}, found)
+def error_answer(error: XpmCeError) -> Response:
+    """An error as an answer: 404 for what is not there, 400 for a wrong question, 409 for what cannot be read."""
+    status = 404 if isinstance(error, NotThereError) else 400 if isinstance(error, ConfigurationError) else 409
+    return answer({"error": {"what": error.what, "where": error.where, "remedy": error.remedy}}, status)

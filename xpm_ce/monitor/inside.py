@@ -35,6 +35,20 @@ class Inside:
             return False
         return True
 
+    def folder(self, path: Path) -> Path:
+        """The real path of a folder that holds no link; DataError for another."""
+        real = self.path(path)
+        try:
+            with os.scandir(real) as entries:
+                links = [entry.name for entry in entries if entry.is_symlink()]
+        except OSError as error:
+            raise DataError(f"this folder cannot be read ({error.strerror})", where=str(path)) from error
+        if links:
+            raise DataError(
+                f"{links[0]} is a link", where=str(path), remedy="The monitor follows none: put the file itself there."
+            )
+        return real
+
     def tail(self, path: Path, count: int) -> tuple[str, int]:
         """The last `count` bytes of a text file from a line's beginning, and the file's size; ("", 0) where none is.
 

@@ -41,13 +41,28 @@ class ObservedFolder(JobFolder):
     """A job's folder, read without taking its lock."""
 
     @cached_property
-    def entries(self) -> frozenset[str]:
-        """Names in the folder without links: what lies elsewhere is not read."""
+    def _listed(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Names of files and folders, and names of links."""
         try:
             with os.scandir(self.path) as entries:
-                return frozenset(entry.name for entry in entries if not entry.is_symlink())
+                found = [(entry.name, entry.is_symlink()) for entry in entries]
         except OSError:
-            return frozenset()
+            return frozenset(), frozenset()
+        return frozenset(name for name, link in found if not link), frozenset(name for name, link in found if link)
+
+    @property
+    def entries(self) -> frozenset[str]:  # type: ignore[override]
+        """Names in the folder without links: what lies elsewhere is not read."""
+        return self._listed[0]
+
+    @property
+    def links(self) -> frozenset[str]:
+        """Names of links; no job writes any."""
+        return self._listed[1]
+
+    @property
+    def marked_done(self) -> bool:
+        return not self.links and super().marked_done
 
     @cached_property
     def process(self) -> ProcessRecord | None:
@@ -98,6 +113,8 @@ class ObservedFolder(JobFolder):
     @property
     def state(self) -> str:
         """As `JobFolder.state`; a job that was stopped is interrupted, it has not failed."""
+        if self.links:
+            return "damaged"
         state = super().state
         return "interrupted" if state == "failed" and self.stopped and self.failure is None else state
 

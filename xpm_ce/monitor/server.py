@@ -24,6 +24,8 @@ from xpm_ce.monitor.events import events
 from xpm_ce.monitor.guard import Guard, Keys
 from xpm_ce.monitor.inside import Inside
 from xpm_ce.monitor.job_view import failures, job_in_full
+from xpm_ce.monitor.readings import Readings
+from xpm_ce.monitor.results_views import Asked, ResultsViews
 from xpm_ce.monitor.state import ExperimentState, WorkspaceState
 from xpm_ce.workspace import Workspace
 
@@ -46,6 +48,7 @@ class Monitor:
     state: WorkspaceState
     inside: Inside
     assets: dict[str, Asset]
+    results: ResultsViews
     stopping: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     readers: int = 0
 
@@ -65,7 +68,9 @@ class Site(NamedTuple):
 
 def site(workspace: Workspace, keys: Keys, *, hosts: list[str], port: int) -> Site:
     """The guarded ASGI application of a workspace, for a server that answers to these hosts on this port."""
-    monitor = Monitor(workspace, WorkspaceState(workspace), Inside(workspace.path), read_assets())
+    inside = Inside(workspace.path)
+    views = ResultsViews(Readings(workspace, inside), inside)
+    monitor = Monitor(workspace, WorkspaceState(workspace), inside, read_assets(), views)
     routes = [
         *(Route(path, _page(monitor), methods=["GET"]) for path in PAGES),
         Route("/assets/{name:path}", _asset(monitor), methods=["GET"]),
@@ -113,7 +118,24 @@ def _failures(monitor: Monitor, request: Request) -> dict[str, Any]:
     return {"experiment": state.experiment, "version": state.version.jobs, "groups": failures(state)}
 
 
-VIEWS: dict[str, View] = {"experiments": _experiments, "jobs": _jobs, "job": _job, "failures": _failures}
+def _of_results(view: Callable[[ResultsViews, ExperimentState, Asked], dict[str, Any]]) -> View:
+    def made(monitor: Monitor, request: Request) -> dict[str, Any]:
+        state = monitor.experiment(request)
+        return {
+            "experiment": state.experiment,
+            **view(monitor.results, state, Asked(request.query_params.multi_items())),
+        }
+
+    return made
+
+
+VIEWS: dict[str, View] = {
+    "experiments": _experiments, "jobs": _jobs, "job": _job, "failures": _failures,
+    "heatmap": _of_results(ResultsViews.heat_map), "curves": _of_results(ResultsViews.curves),
+    "table": _of_results(ResultsViews.table), "systems": _of_results(ResultsViews.systems),
+    "queries": _of_results(ResultsViews.queries), "query": _of_results(ResultsViews.query),
+    "ledger": _of_results(ResultsViews.ledger), "fair": _of_results(ResultsViews.fair),
+}  # fmt: skip
 
 
 # -- how they are answered ------------------------------------------------------------------------------------

@@ -37,6 +37,10 @@ CURVES_EVERY = 5.0
 SHAPE = {"kind": str, "state": str, "coordinates": dict, "depends_on": list}
 
 
+class NotThereError(ConfigurationError):
+    """An experiment, a job or a system that was asked for does not exist."""
+
+
 class Version(NamedTuple):
     """A moment of an experiment, as a number that never goes down, not even over restarts of the reader."""
 
@@ -99,6 +103,8 @@ class ExperimentState:
         self.version = Version(_now(), _now())
         self.replanned = self.version.jobs
         """Version at which the plan was last read: whoever has an older one reads all again"""
+        self.finished = 0
+        """Raised whenever a job has ended well, or is so no more: results change only then"""
         self.plan: dict[str, Any] = {}
         self._plan_stamp: tuple[int, int, int] | None = None
         self._folders: dict[Path, int] = {}
@@ -119,10 +125,10 @@ class ExperimentState:
         return any(job.seen == RUNNING for job in self.jobs.values())
 
     def job(self, identity: str) -> WatchedJob:
-        """A job of the plan by its whole identity; ConfigurationError where there is none."""
+        """A job of the plan by its whole identity; NotThereError where there is none."""
         found = self.jobs.get(identity)
         if found is None:
-            raise ConfigurationError(
+            raise NotThereError(
                 "no such job in the last plan", where=self.experiment, remedy="Give the id of a job of this experiment."
             )
         return found
@@ -185,6 +191,7 @@ class ExperimentState:
         self.jobs, self.plan, self._plan_stamp = jobs, plan, stamp
         self._folders = {job.path.parent: -1 for job in jobs.values()}
         self._turn = collections.deque(jobs)
+        self.finished += 1
         self.replanned = max(_now(), self.version.jobs + 1)
         self.version = Version(self.replanned, max(_now(), self.version.results + 1))
         return set(self.jobs)
@@ -264,6 +271,7 @@ class ExperimentState:
         """Raise the version of results where one came or went, and now and then while a training goes on."""
         came = any((before == "done") != (self.jobs[each].seen == "done") for each, before in states_before.items())
         goes_on = any(job.seen == RUNNING and job.plan["kind"] == "learn" for job in self.jobs.values())
+        self.finished += came
         if came or (goes_on and time.monotonic() - self._curves_told > CURVES_EVERY):
             self._curves_told = time.monotonic()
             self.version = self.version._replace(results=max(_now(), self.version.results + 1))
@@ -284,19 +292,19 @@ class WorkspaceState:
     def experiment(self, name: str | None, *, at_most_every: float = 0.5) -> ExperimentState:
         """The state of an experiment, refreshed; of the last planned one for None.
 
-        ConfigurationError where there is none. A name is looked up among the plans that there are, never joined to a
+        NotThereError where there is none. A name is looked up among the plans that there are, never joined to a
         path as it comes.
         """
         names = self.names()
         if not names:
-            raise ConfigurationError(
+            raise NotThereError(
                 "no experiment was planned here yet",
                 where=str(self.workspace.path),
                 remedy="Run `xpm-ce run FILE.yaml`, or give --workdir.",
             )
         chosen = name or names[0]
         if chosen not in names:
-            raise ConfigurationError(
+            raise NotThereError(
                 "no plan of this experiment", where=str(self.workspace.path), remedy=f"There are: {', '.join(names)}."
             )
         with self._lock:
