@@ -24,6 +24,12 @@ function useSheet() {
 
 const last = (values) => values[values.length - 1];
 
+/** What an axis shows, as the courses name it. */
+function titles(data) {
+  const measures = [...new Set(data.learners.map((learner) => learner.measure).filter(Boolean))];
+  return { loss: "training loss", validation: `validation ${measures.join(", ")} x 100` };
+}
+
 /** Validation is printed x 100, as tables are. */
 const scaled = (group) => (group.quantity === "validation" ? 100 : 1);
 
@@ -46,8 +52,8 @@ const Key = ({ columns, hidden }) => html`<div class="legend" role="group" aria-
 function Panels({ data, hidden, only }) {
   const theme = useTheme();
   const groups = data.groups.filter((group) => !hidden.includes(group.column) && (!only || group.row === only));
-  const columns = data.columns ?? [...new Set(data.groups.map((group) => group.column))];
-  const rows = (data.rows ?? [...new Set(data.groups.map((group) => group.row))]).filter((row) => groups.some((group) => group.row === row));
+  const { columns, named } = data;
+  const rows = data.rows.filter((row) => groups.some((group) => group.row === row));
   const validations = groups.filter((group) => group.quantity === "validation").flatMap((group) => [...group.low, ...group.high]).map((value) => 100 * value);
   const [low, high] = [Math.min(...validations), Math.max(...validations)];
   const range = validations.length ? [low - 0.04 * (high - low || 1), high + 0.04 * (high - low || 1)] : null;
@@ -55,7 +61,7 @@ function Panels({ data, hidden, only }) {
     ${["loss", "validation"].map((quantity) => {
       const lines = groups.filter((group) => group.row === row && group.quantity === quantity).map((group) => lineOf(group, columns));
       if (!lines.length) return null;
-      const name = data.named?.[quantity] ?? quantity;
+      const name = named[quantity];
       return html`<h3 class="dim">${name}</h3><${LinePlot} lines=${lines} label=${words(name, row, lines)} range=${quantity === "validation" ? range : null} sync="documents" theme=${theme}
         height=${only ? 280 : 150} format=${(value) => (quantity === "validation" ? value.toFixed(1) : value.toPrecision(3))} />`;
     })}</section>`)}</div>`;
@@ -74,7 +80,7 @@ function groupsOf(learner) {
 function Ends({ groups, named }) {
   return html`<details class="ends"><summary>Where each line stands</summary><div class="scroll" tabindex="0" role="group" aria-label="Where each line stands"><table class="plain">
     <thead><tr><th scope="col">row</th><th scope="col">column</th><th scope="col">quantity</th><th scope="col" class="number">seeds</th><th scope="col" class="number">documents seen</th><th scope="col" class="number">mean</th><th scope="col" class="number">lowest</th><th scope="col" class="number">highest</th></tr></thead>
-    <tbody>${groups.filter((group) => group.mean.length).map((group) => html`<tr key=${`${group.row}/${group.column}/${group.quantity}`}><th scope="row">${group.row}</th><td>${group.column}</td><td>${named?.[group.quantity] ?? group.quantity}</td>
+    <tbody>${groups.filter((group) => group.mean.length).map((group) => html`<tr key=${`${group.row}/${group.column}/${group.quantity}`}><th scope="row">${group.row}</th><td>${group.column}</td><td>${named[group.quantity]}</td>
       <td class="number">${group.seeds}</td><td class="number">${counted(Math.round(last(group.documents)))}</td>${["mean", "low", "high"].map((each) => html`<td key=${each} class="number">${(scaled(group) * last(group[each])).toPrecision(4)}</td>`)}</tr>`)}</tbody></table></div></details>`;
 }
 
@@ -92,15 +98,16 @@ export default function Curves() {
   return html`<${Heading} twin=${twin("curves", asked)}>Curves<//>
     <div class="tools">
       <${Choice} label="Learner" name="id" value=${id} options=${learners.map((job) => [job.id, `${place(job.coordinates)} (${job.state})`])} empty="all, seeds together" />
-      ${answer.data && !id ? html`<${Choice} label="Row" name="row" value=${row} options=${answer.data.rows ?? []} empty="all" />` : null}
+      ${answer.data && !id ? html`<${Choice} label="Row" name="row" value=${row} options=${[...new Set(answer.data.groups.map((group) => group.row))]} empty="all" />` : null}
     </div>
     <${Pending} answer=${answer}>${(data) => {
       const chosen = id && data.learners.find((learner) => learner.id === id);
       const groups = id ? (chosen ? groupsOf(chosen) : []) : data.groups;
-      const columns = id ? [short(id)] : (data.columns ?? []);
-      const shown = { ...data, groups, columns, rows: id ? undefined : data.rows };
+      const columns = [...new Set(groups.map((group) => group.column))];
+      const named = titles(data);
+      const shown = { groups, columns, rows: [...new Set(groups.map((group) => group.row))], named };
       if (!groups.length) return html`<${Nothing}>${id ? "This training has written no loss yet." : "No training has begun."}<//>`;
-      return html`${id ? html`<p class="legend"><${Shape} state=${live.byId.get(id)?.state} label /><a href=${link("jobs", { id })}>${place(chosen.coordinates)}</a>${chosen.kept ? html`<span class="dim">kept: ${typeof chosen.kept === "object" ? JSON.stringify(chosen.kept) : chosen.kept}</span>` : null}</p>` : html`<${Key} columns=${columns} hidden=${hidden} />`}
-        <${Panels} data=${shown} hidden=${hidden} only=${id ? groups[0].row : row} /><${Ends} groups=${groups} named=${data.named} />`;
+      return html`${id ? html`<p class="legend"><${Shape} state=${live.byId.get(id)?.state} label /><a href=${link("jobs", { id })}>${place(chosen.coordinates)}</a>${chosen.kept ? html`<span class="dim">kept: ${Object.entries(chosen.kept).map(([rule, step]) => `${rule} at step ${counted(step)}`).join(", ")}</span>` : null}</p>` : columns.length > 1 || columns[0] ? html`<${Key} columns=${columns} hidden=${hidden} />` : null}
+        <${Panels} data=${shown} hidden=${hidden} only=${id ? groups[0].row : row} /><${Ends} groups=${groups} named=${named} />`;
     }}<//>`;
 }

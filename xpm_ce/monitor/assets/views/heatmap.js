@@ -25,10 +25,13 @@ export function useTheme() {
   return count;
 }
 
-const valueOf = (given) => (given && typeof given === "object" ? given.value : given);
-
-/** The place of a cell as words of the jobs' filter. */
-const filterOf = (data, row, col) => [[data.row_axis ?? data.row, row], [data.col_axis ?? data.col, col]].filter(([axis]) => axis).map(([axis, value]) => (/\s/.test(value) ? `"${axis}=${value}"` : `${axis}=${value}`)).join(" ");
+/** The place of a cell as words of the jobs' filter; several axes on one side cannot be told apart, so its first job. */
+function jobsOf(data, row, col, cell) {
+  const sides = [[data.row_axes, row], [data.column_axes, col]].filter(([axes]) => axes.length);
+  if (sides.some(([axes]) => axes.length > 1)) return { id: cell.jobs[0] };
+  const word = ([[axis], label]) => (/\s/.test(label) ? `"${axis}=${label}"` : `${axis}=${label}`);
+  return { filter: sides.map(word).join(" ") };
+}
 
 const Seeds = ({ done, expected }) => html`<span class="seeds" aria-hidden="true">${"●".repeat(Math.min(done, 8))}${"○".repeat(Math.max(0, Math.min(expected, 8) - done))}</span>`;
 
@@ -38,28 +41,29 @@ function Cell({ cell, data, row, col, low, high, base }) {
   const there = value !== null && value !== undefined;
   const { ground, ink } = there ? heat(high > low ? (value - low) / (high - low) : 0.5) : {};
   const shown = !there ? (expected > done ? "…" : "–") : base === undefined ? (text ?? score(value)) : signed(100 * (value - base), 1);
-  const said = `${row}, ${col}: ${there ? text ?? score(value) : "nothing yet"}, ${done} of ${plural(expected, "seed")}`;
+  const said = `${[row, col].filter(Boolean).join(", ")}: ${there ? text ?? score(value) : "nothing yet"}, ${done} of ${plural(expected, "seed")}`;
   return html`<td class=${`heat ${there ? "" : "empty"}`} style=${there ? { background: ground, color: ink } : {}}>
-    <a href=${link("jobs", { filter: filterOf(data, row, col) })} aria-label=${`${said}; show its jobs`} title=${said}>
+    <a href=${link("jobs", jobsOf(data, row, col, cell))} aria-label=${`${said}; show its jobs`} title=${said}>
       <span class="value">${shown}</span>${expected > 1 || done < expected ? html`<${Seeds} done=${done} expected=${expected} />` : null}</a></td>`;
 }
 
 function Map({ data, by }) {
   useTheme();
   const values = data.cells.flat().map((cell) => cell?.value).filter((value) => value !== null && value !== undefined);
-  const first = valueOf(data.first_stage);
+  const first = data.first_stage;
+  const steps = Array.from({ length: 24 }, (_, step) => step / 23);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const done = data.cells.flat().reduce((sum, cell) => sum + (cell?.done ?? 0), 0);
   const expected = data.cells.flat().reduce((sum, cell) => sum + (cell?.expected ?? 0), 0);
   const difference = by === "difference" && first !== null && first !== undefined;
   const printed = (value) => (difference ? signed(100 * (value - first), 1) : score(value));
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="Heat map"><table class="heatmap">
-    <caption>${data.measure} x 100 on ${data.protocol}${data.depth ? `, depth ${data.depth}` : ""}: ${difference ? "difference to the first stage" : "mean over seeds"}. ${done} of ${plural(expected, "result")} there.</caption>
-    <thead><tr><th scope="col" class="corner dim">${data.row_axis ?? ""}${data.col_axis ? ` \\ ${data.col_axis}` : ""}</th>${data.cols.map((col) => html`<th key=${col} scope="col">${col}</th>`)}</tr></thead>
+  return html`<p class="caption" id="heatmap">${data.title}: ${difference ? "difference to the first stage" : "mean over seeds"}. ${done} of ${plural(expected, "result")} there.</p>
+  <div class="scroll" tabindex="0" role="group" aria-label="Heat map"><table class="heatmap" aria-labelledby="heatmap">
+    <thead><tr><th scope="col" class="corner dim">${[data.row_axes.join(", "), data.column_axes.join(", ")].filter(Boolean).join(" \\ ")}</th>${data.cols.map((col) => html`<th key=${col} scope="col">${col || "value"}</th>`)}</tr></thead>
     <tbody>${data.rows.map((row, y) => html`<tr key=${row}><th scope="row">${row}</th>${data.cols.map((col, x) => html`<${Cell} key=${col} cell=${data.cells[y][x]} data=${data} row=${row} col=${col} low=${low} high=${high} base=${difference ? first : undefined} />`)}</tr>`)}</tbody>
   </table></div>
-  ${values.length ? html`<div class="legend" aria-label="Scale"><span class="figure">${printed(low)}</span><span class="ramp" aria-hidden="true">${Array.from({ length: 24 }, (_, step) => html`<span style=${{ background: heat(step / 23).ground }} />`)}</span><span class="figure">${printed(high)}</span>
-    ${first !== null && first !== undefined ? html`<span class="dim">first stage ${score(first)}</span>` : null}<span class="dim"><span aria-hidden="true">●</span> a seed that is measured, <span aria-hidden="true">○</span> one to come</span></div>` : html`<${Nothing}>No evaluation has ended yet; cells fill in as they do.<//>`}`;
+  ${values.length ? html`<div class="legend" aria-label="Scale"><span class="figure">${printed(low)}</span><span class="ramp" aria-hidden="true">${steps.map((step) => html`<span key=${step} style=${{ background: heat(step).ground }} />`)}</span><span class="figure">${printed(high)}</span>
+    ${first !== null && first !== undefined ? html`<span class="dim">${(data.first_stages ?? []).map((each) => each.name).join(", ") || "first stage"} ${score(first)}</span>` : null}<span class="dim"><span aria-hidden="true">●</span> a seed that is measured, <span aria-hidden="true">○</span> one to come</span></div>` : html`<${Nothing}>No evaluation has ended yet; cells fill in as they do.<//>`}`;
 }
 
 export default function HeatMap() {
@@ -75,8 +79,8 @@ export default function HeatMap() {
       <${Choice} label="Protocol" name="protocol" value=${protocol ?? data.protocol ?? data.protocols[0]} options=${data.protocols} />
       <${Choice} label="Measure" name="measure" value=${measure ?? data.measure ?? data.measures[0]} options=${data.measures} />
       ${data.depths?.length > 1 ? html`<${Choice} label="Depth" name="depth" value=${depth ?? data.depth} options=${data.depths} />` : null}
-      <${Choice} label="Rows" name="rows" value=${rows ?? data.row_axis} options=${axes} />
-      <${Choice} label="Columns" name="cols" value=${cols ?? data.col_axis} options=${axes} />
+      ${axes.length > 1 ? html`<${Choice} label="Rows" name="rows" value=${rows ?? data.row_axes.join(",")} options=${axes} />
+      <${Choice} label="Columns" name="cols" value=${cols ?? data.column_axes.join(",")} options=${axes} />` : null}
       <${Ways} label="Show" name="by" value=${by} options=${[["value", "Values"], ["difference", "− first stage"]]} />
     </div>` : null}
     <${Pending} answer=${answer}>${(found) => (found.cells.length ? html`<${Map} data=${found} by=${by} />` : html`<${Nothing}>No trained system is planned.<//>`)}<//>`;

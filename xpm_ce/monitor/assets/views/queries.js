@@ -1,12 +1,12 @@
 // Two systems query by query: where B wins and where it loses, and both rankings of one query side by side with text.
 import { html, useMemo } from "../dom.js";
-import { change, href, link, read, useAddress } from "../address.js";
+import { change, useAddress } from "../address.js";
 import { twin } from "../api.js";
 import { useAnswer } from "../answers.js";
 import { useLive } from "../live.js";
 import { Grid, useNarrow } from "../grid.js";
 import { Choice, Heading, Nothing, Pending, Trouble } from "../parts.js";
-import { counted, score, signed } from "../format.js";
+import { counted, plural, score, signed } from "../format.js";
 
 const ROW = 32;
 const NARROW_ROW = 56;
@@ -37,32 +37,33 @@ function inOrder(queries, sort) {
 /** A grade that was judged, as a number and a word; relevance is never a colour alone. */
 const Grade = ({ grade }) => (grade === null || grade === undefined ? html`<span class="grade none" title="not judged">?</span>` : html`<span class=${`grade ${grade > 0 ? "relevant" : "not"}`} title=${`judged ${grade}`}>${grade > 0 ? "★" : ""} ${grade}</span>`);
 
-function Ranking({ ranking, name, title, other }) {
-  const places = new Map(other.map((document) => [document.id, document.rank]));
+function Ranking({ ranking, name, title }) {
   return html`<section class="ranking"><h3><span class="side">${name}</span> ${title}</h3><ol>${ranking.documents.map((document) => {
-    const there = places.get(document.id);
-    const moved = there === undefined ? "not among the other's" : there === document.rank ? "the same" : `${there} in the other`;
+    const there = document.other_rank;
+    const moved = !there ? "not in the other" : there === document.rank ? "the same in the other" : `${there} in the other`;
     return html`<li key=${document.id} class=${document.grade > 0 ? "relevant" : ""}>
-      <div class="document"><span class="rank figure">${document.rank}</span><${Grade} grade=${document.grade} /><strong class="clipped">${document.title || document.id}</strong>
+      <div class="document"><span class="rank figure">${document.rank}</span><${Grade} grade=${document.grade} /><strong class="clipped" title=${document.id}>${document.title || document.id}</strong>
         <span class="dim figure" title="score">${document.score === null || document.score === undefined ? "" : document.score.toFixed(2)}</span></div>
       <p class="text">${document.text}</p>
-      <p class="dim places"><span class="code">${document.id}</span>${document.first_stage_rank ? ` · first stage ${document.first_stage_rank}` : ""} · ${moved}</p></li>`;
+      <p class="dim places">${document.title ? html`<span class="code">${document.id}</span> · ` : ""}${document.first_stage_rank ? `first stage ${document.first_stage_rank} · ` : ""}${moved}</p></li>`;
   })}</ol></section>`;
 }
+
+/** One ranking is one seed's. */
+const titled = (name, seed) => (seed && !name.includes(`seed=${seed}`) ? `${name}, seed ${seed}` : name);
 
 function Query({ asked, id, names }) {
   const answer = useAnswer("query", { ...asked, query: id });
   return html`<aside class="panel wide" aria-label="One query"><div class="panel-head"><h2>${answer.data ? answer.data.text || id : id}</h2>
       <button type="button" class="close" aria-label="Close" onClick=${() => change({ query: "" })}>×</button></div>
-    <${Pending} answer=${answer}>${({ rankings: [a, b] }) => html`<p class="dim"><span class="code">${id}</span> · ★ judged relevant, ? not judged</p>
-      <div class="rankings"><${Ranking} ranking=${a} name="A" title=${names[0]} other=${b.documents} /><${Ranking} ranking=${b} name="B" title=${names[1]} other=${a.documents} /></div>`}<//></aside>`;
+    <${Pending} answer=${answer}>${({ rankings: [a, b], judged }) => html`<p class="dim"><span class="code">${id}</span> · ${plural(judged, "document")} judged · ★ relevant, ? not judged</p>
+      <div class="rankings"><${Ranking} ranking=${a} name="A" title=${titled(names[0], a.seed)} /><${Ranking} ranking=${b} name="B" title=${titled(names[1], b.seed)} /></div>`}<//></aside>`;
 }
 
-function Test({ test }) {
-  if (!test) return null;
-  const p = test.adjusted ?? test.p ?? Object.values(test.p_values ?? {})[0];
-  const interval = test.interval && (Array.isArray(test.interval) ? test.interval : [test.interval.low, test.interval.high]);
-  return html`<span class="dim">${[test.name ?? test.test, p !== null && p !== undefined ? `p = ${p < 0.0001 ? "< 0.0001" : p.toPrecision(2)}`.replace("= <", "<") : "", interval ? `95 % interval ${signed(100 * interval[0], 1)} to ${signed(100 * interval[1], 1)}` : ""].filter(Boolean).join(", ")}</span>`;
+/** What the test of the comparison says of the difference. */
+function Test({ test: { p_values: values, interval } }) {
+  const said = Object.entries(values).map(([name, p]) => `p ${p < 0.0001 ? "< 0.0001" : `= ${p.toPrecision(2)}`} (${name})`);
+  return html`<span class="dim">${interval ? `${Math.round(100 * interval.level)} % interval ${signed(100 * interval.low, 1)} to ${signed(100 * interval.high, 1)}, ` : ""}${said.join(", ")}</span>`;
 }
 
 function Compared({ data, asked, query, names }) {
@@ -74,7 +75,7 @@ function Compared({ data, asked, query, names }) {
   const columns = useMemo(() => COLUMNS(most), [most]);
   const { wins, ties, losses } = data;
   return html`<div class="verdict"><span><span class="side">A</span> ${score(data.mean_a)}</span><span><span class="side">B</span> ${score(data.mean_b)}</span>
-      <strong class=${data.mean_b < data.mean_a ? "worse" : "better"}>${signed(100 * (data.mean_b - data.mean_a), 1)}</strong><${Test} test=${data.test} /></div>
+      <strong class=${data.mean_b < data.mean_a ? "worse" : "better"}>${signed(100 * (data.mean_b - data.mean_a), 1)}</strong>${data.test ? html`<${Test} test=${data.test} />` : null}</div>
     <div class="outcomes" role="img" aria-label=${`B wins on ${wins}, ties on ${ties}, loses on ${losses} queries`}>
       ${[["worse", losses, "B loses"], ["tie", ties, "tie"], ["better", wins, "B wins"]].filter(([, count]) => count).map(([name, count, text]) => html`<span key=${name} class=${name} style=${{ flexGrow: count }}>${text} ${counted(count)}</span>`)}</div>
     <div class="tools"><input type="search" data-filter="" placeholder="Filter the queries   ( / )" aria-label="Filter the queries" value=${query.filter ?? ""} onInput=${(event) => change({ filter: event.target.value }, { replace: true })} />
@@ -102,8 +103,9 @@ export default function Queries() {
     ${systems.data && all.length < 2 ? html`<${Nothing}>Two systems must be measured before they can be compared; ${all.length} ${all.length === 1 ? "is" : "are"}.<//>` : null}
     ${all.length ? html`<div class="tools"><${Choice} label="A" name="a" value=${a} options=${options} /><${Choice} label="B" name="b" value=${b} options=${options} />
       <button type="button" class="small" onClick=${() => change({ a: b, b: a })}>swap</button>
-      <${Choice} label="Measure" name="measure" value=${query.measure ?? answer.data?.measure ?? systems.data?.measures?.[0]} options=${systems.data.measures ?? answer.data?.measures ?? []} />
-      ${(systems.data.protocols ?? answer.data?.protocols ?? []).length > 1 ? html`<${Choice} label="Protocol" name="protocol" value=${query.protocol ?? answer.data?.protocol ?? systems.data?.protocols?.[0]} options=${systems.data.protocols ?? answer.data.protocols} />` : null}</div>` : null}
+      <${Choice} label="Measure" name="measure" value=${query.measure ?? answer.data?.measure ?? systems.data?.measures?.[0]} options=${systems.data.measures} />
+      ${systems.data.protocols.length > 1 ? html`<${Choice} label="Protocol" name="protocol" value=${query.protocol ?? answer.data?.protocol ?? systems.data?.protocols?.[0]} options=${systems.data.protocols} />` : null}
+      ${systems.data.depths.length > 1 ? html`<${Choice} label="Depth" name="depth" value=${query.depth ?? answer.data?.depth} options=${systems.data.depths} />` : null}</div>` : null}
     ${a && b ? html`<${Pending} answer=${answer}>${(data) => html`<${Compared} data=${data} asked=${asked} query=${query} names=${names} />`}<//>` : null}
   </div>${query.query && a && b ? html`<${Query} key=${query.query} asked=${asked} id=${query.query} names=${names} />` : null}</div>`;
 }
