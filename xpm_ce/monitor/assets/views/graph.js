@@ -61,7 +61,7 @@ export function Graph({ jobs, byId, kind, onKind }) {
   return html`<div class="graph" tabindex="0" role="group" aria-label="Kinds of jobs, and which feeds which">
     <div class="graph-area" style=${{ width: `${width}px`, height: `${height}px` }}>
       <svg width=${width} height=${height} aria-hidden="true">${feeds.map((each) => html`<path key=${each.join(">")} d=${way(each)} />`)}</svg>
-      ${kinds.map((each) => {
+      ${columns.flat().map((each) => {
         const counts = countedByState(each.jobs);
         const from = feeds.filter(([, to]) => to === each.kind).map(([before]) => before);
         return html`<button key=${each.kind} type="button" class="box" aria-pressed=${kind === each.kind ? "true" : "false"}
