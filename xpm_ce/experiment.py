@@ -22,6 +22,7 @@ from pydantic_core import core_schema
 from xpm_ce import extensions
 from xpm_ce.errors import JobsFailedError, XpmCeError, explained
 from xpm_ce.graph.build import planned
+from xpm_ce.graph.narrowing import narrowed
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.rendering import rendered_counts, rendered_plan
 from xpm_ce.graph.study import Study
@@ -49,17 +50,33 @@ class Configuration:
     No dataclass and no pydantic model: run-experiment refuses those as the annotation of `run`.
     """
 
-    def __init__(self, study: Study, *, launchers: Path | None = None):
+    def __init__(
+        self, study: Study, *, launchers: Path | None = None, command: Sequence[str] = (), only: Sequence[str] = ()
+    ):
         self.study, self.launchers = study, launchers
+        self.command, self.only = tuple(command), tuple(only)
         self.id = study.id
         self.add_timestamp = study.flag("add_timestamp", default=False)
         self.dirty_git = DirtyGitAction(study.choice("dirty_git", [action.value for action in DirtyGitAction]))
         self.prepared: Prepared | None = None
 
     @classmethod
-    def load(cls, file: Path, overrides: Sequence[str] = (), *, launchers: Path | None = None) -> "Configuration":
-        """Read a YAML file; ConfigurationError with file:line where something in it is wrong."""
-        return cls(Study.load(file, overrides), launchers=launchers)
+    def load(
+        cls, file: Path, overrides: Sequence[str] = (), *, launchers: Path | None = None, only: Sequence[str] = ()
+    ) -> "Configuration":
+        """Read a YAML file; ConfigurationError with file:line where something in it is wrong.
+
+        `only` are jobs, by the first characters of their identities: nothing but them, what they need and what waits
+        for them is run.
+        """
+        command = [str(file), *(word for each in overrides for word in ("-c", each))]
+        command += ["--launchers", str(launchers)] if launchers is not None else []
+        return cls(Study.load(file, overrides), launchers=launchers, command=command, only=only)
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run for experimaestro: a run of some jobs only does not wait for one of the experiment."""
+        return f"{self.id}-only-{'-'.join(each[:12] for each in self.only)}" if self.only else self.id
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -103,6 +120,10 @@ def prepare(configuration: Configuration, workspace: Workspace) -> Prepared:
     workspace.assert_writable()
     machine = read_machine(launchers_file(configuration.launchers))
     plan = planned(configuration.study, workspace, capabilities=machine.capabilities)
+    if configuration.command:
+        plan.command = {"directory": str(Path.cwd()), "arguments": list(configuration.command)}
+    if configuration.only:
+        return Prepared(narrowed(plan, configuration.only), machine, workspace)  # the plan on disk is the whole one's
     plan.write(workspace)
     return Prepared(plan, machine, workspace)
 
@@ -136,7 +157,7 @@ def start(configuration: Configuration, workspace: Workspace) -> None:
         execute(configuration.prepared, None)
         return
     with experiment(
-        WorkspaceSettings("", workspace.path), configuration.id, run_mode=RunMode.NORMAL, project_paths=[],
+        WorkspaceSettings("", workspace.path), configuration.run_id, run_mode=RunMode.NORMAL, project_paths=[],
         dirty_git=configuration.dirty_git, no_environmental_impact=True,
     ) as scheduled:  # fmt: skip
         helper = ExperimentHelper(run)

@@ -22,8 +22,16 @@ RUN_MODES = ("normal", "dry_run")
     show_default=True,
     help="dry_run only prints the plan.",
 )
+@click.option(
+    "--only", multiple=True, metavar="JOB", help="Run this job, what it needs and what waits for it; repeatable."
+)
 def command(
-    file: Path, overrides: tuple[str, ...], workspace: Workspace, launchers: Path | None, run_mode: str
+    file: Path,
+    overrides: tuple[str, ...],
+    workspace: Workspace,
+    launchers: Path | None,
+    run_mode: str,
+    only: tuple[str, ...],
 ) -> None:
     """Run what is missing of FILE, then print its table.
 
@@ -32,7 +40,7 @@ def command(
     from xpm_ce.experiment import Configuration, prepare, start
     from xpm_ce.graph.rendering import rendered_plan
 
-    configuration = Configuration.load(file, overrides, launchers=launchers)
+    configuration = Configuration.load(file, overrides, launchers=launchers, only=only)
     if run_mode == "dry_run":
         click.echo(rendered_plan(prepare(configuration, workspace).plan))
     else:

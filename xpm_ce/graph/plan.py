@@ -50,6 +50,8 @@ class Plan:
     """What was set over the files with `-c`"""
     document: dict[str, Any] = dataclasses.field(default_factory=dict)
     """The configuration with all that was imported and set, its grid included"""
+    command: dict[str, Any] | None = None
+    """What runs it again: arguments of `xpm-ce run`, and the folder that they are relative to; None where unknown"""
     extensions: tuple[Extension, ...] = ()
     """The user's own files, to be copied into the workspace before a job is submitted"""
 
@@ -76,6 +78,7 @@ class Plan:
             "planned": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "files": self.files,
             "overrides": self.overrides,
+            "command": self.command,
             "document": self.document,
             "counts": self.counts,
             "counts_by_kind": self.counts_by_kind,

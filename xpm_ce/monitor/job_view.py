@@ -6,9 +6,8 @@ Reads the job's own folder, without links that lead out of the workspace. This m
 import json
 from typing import Any
 
-from xpm_ce.errors import XpmCeError
 from xpm_ce.monitor.inside import Inside
-from xpm_ce.monitor.observed import ObservedFolder
+from xpm_ce.monitor.observed import UNREADABLE, ObservedFolder
 from xpm_ce.monitor.state import FAILED, IN_THE_WAY, ExperimentState, WatchedJob
 
 LOG_BYTES = 65_536
@@ -38,7 +37,7 @@ def job_in_full(state: ExperimentState, inside: Inside, identity: str, *, now: f
             found["outputs_record"] = {"environment": record.get("environment"), "seconds": record.get("seconds")}
             found["resources"] = record.get("resources")
         found["parameters"] = _parameters(folder)
-    except (XpmCeError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except UNREADABLE:
         pass  # its state says that its files are damaged
     return found
 

@@ -12,8 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from xpm_ce.errors import XpmCeError
 from xpm_ce.workspace import JobFolder
 
+UNREADABLE = (XpmCeError, OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
+"""What files that no job of ours wrote can make of their reader"""
 BOOKKEEPING = ".experimaestro"
 """Folder of experimaestro in a job's folder: status.json, events/event-<n>.jsonl"""
 TAIL_BYTES = 4096
@@ -125,7 +128,7 @@ class ObservedFolder(JobFolder):
             with contextlib.suppress(OSError):
                 return os.stat(self.path / f"{self.name}.pid").st_mtime
         if self.record is not None:
-            return float(self.record["started"])
+            return finite(self.record["started"])
         return seconds_of(self.scheduled.get("started_time"))
 
     @property
@@ -134,9 +137,9 @@ class ObservedFolder(JobFolder):
         if self.running:
             return None
         if self.record is not None:
-            return float(self.record["started"]) + float(self.record["seconds"])
+            return finite(self.record["started"]) + finite(self.record["seconds"])
         if self.failure is not None and "time" in self.failure:
-            return float(self.failure["time"])
+            return finite(self.failure["time"])
         return seconds_of(self.scheduled.get("ended_time"))
 
     def progress(self) -> Progress | None:
@@ -156,7 +159,7 @@ class ObservedFolder(JobFolder):
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 event = json.loads(line)
                 if event["event_type"] == "JobProgressEvent" and event["level"] == 0:
-                    return Progress(min(1.0, max(0.0, float(event["progress"]))), str(event["desc"] or ""))
+                    return Progress(min(1.0, max(0.0, finite(event["progress"]))), str(event["desc"] or ""))
         return None
 
 
@@ -166,6 +169,14 @@ def read_own(path: Path, *, last: int | None = None) -> bytes:
         if last is not None:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - last))
         return stream.read()
+
+
+def finite(number: Any) -> float:
+    """A number that can be shown as a time; ValueError for another."""
+    value = float(number)
+    if not abs(value) < 1e12:
+        raise ValueError(f"{number} is no time")
+    return value
 
 
 def is_process_of(number: int, folder: Path) -> bool:

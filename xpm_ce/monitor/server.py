@@ -6,6 +6,7 @@ whole name. This module does not know who may ask: `guard` does.
 
 import asyncio
 import dataclasses
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from xpm_ce.errors import XpmCeError
+from xpm_ce.monitor.actions import Actions
 from xpm_ce.monitor.answers import answer, error_answer
 from xpm_ce.monitor.assets import PAGE, Asset, read_assets
 from xpm_ce.monitor.events import events
@@ -49,6 +51,7 @@ class Monitor:
     inside: Inside
     assets: dict[str, Asset]
     results: ResultsViews
+    actions: Actions
     stopping: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     readers: int = 0
 
@@ -70,15 +73,18 @@ def site(workspace: Workspace, keys: Keys, *, hosts: list[str], port: int) -> Si
     """The guarded ASGI application of a workspace, for a server that answers to these hosts on this port."""
     inside = Inside(workspace.path)
     views = ResultsViews(Readings(workspace, inside), inside)
-    monitor = Monitor(workspace, WorkspaceState(workspace), inside, read_assets(), views)
+    monitor = Monitor(workspace, WorkspaceState(workspace), inside, read_assets(), views, Actions(workspace, inside))
     routes = [
         *(Route(path, _page(monitor), methods=["GET"]) for path in PAGES),
         Route("/assets/{name:path}", _asset(monitor), methods=["GET"]),
         Route("/favicon.ico", _asset(monitor, "favicon.svg"), methods=["GET"]),
         *(Route(f"/api/{name}", _view(monitor, view), methods=["GET"]) for name, view in VIEWS.items()),
+        Route("/api/stop", _action(monitor, monitor.actions.stop), methods=["POST"]),
+        Route("/api/retry", _action(monitor, monitor.actions.retry), methods=["POST"]),
         Route("/api/events", _events(monitor), methods=["GET"]),
     ]
     inner = Starlette(routes=routes, exception_handlers={404: _not_there, 405: _not_so, 500: _broken})
+    inner.router.redirect_slashes = False
     return Site(Guard(inner, keys, hosts=hosts, port=port, pages=PAGES), monitor)
 
 
@@ -110,7 +116,9 @@ def _jobs(monitor: Monitor, request: Request) -> dict[str, Any]:
 
 def _job(monitor: Monitor, request: Request) -> dict[str, Any]:
     state = monitor.experiment(request)
-    return job_in_full(state, monitor.inside, request.query_params.get("id", ""), now=time.time())
+    identity = request.query_params.get("id", "")
+    found = job_in_full(state, monitor.inside, identity, now=time.time())
+    return {**found, "retry": monitor.actions.last_retry(identity)}
 
 
 def _failures(monitor: Monitor, request: Request) -> dict[str, Any]:
@@ -150,6 +158,29 @@ def _view(monitor: Monitor, view: View) -> Callable[[Request], Any]:
                 return error_answer(error)
 
         return await run_in_threadpool(made)
+
+    return endpoint
+
+
+def _action(monitor: Monitor, act: Callable[[ExperimentState, str], str]) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            told = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            return _error("this is not JSON", 400)
+        identity = told.get("id") if isinstance(told, dict) else None
+        name = told.get("experiment") if isinstance(told, dict) else None
+        if not isinstance(identity, str) or not isinstance(name, str | None):
+            return _error('an action is told as {"id": JOB, "experiment": NAME}', 400)
+
+        def done() -> Response:
+            try:
+                state = monitor.state.experiment(name or request.query_params.get("experiment"), at_most_every=0)
+                return answer({"ok": True, "message": act(state, identity)})
+            except XpmCeError as error:
+                return error_answer(error)
+
+        return await run_in_threadpool(done)
 
     return endpoint
 

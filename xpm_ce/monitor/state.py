@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from xpm_ce.errors import ConfigurationError, DataError, XpmCeError
 from xpm_ce.monitor.inside import Inside
-from xpm_ce.monitor.observed import ObservedFolder
+from xpm_ce.monitor.observed import UNREADABLE, ObservedFolder
 from xpm_ce.workspace import Workspace
 
 RUNNING, WAITING, BLOCKED, FAILED = "running", "waiting", "blocked", "failed"
@@ -39,6 +39,10 @@ SHAPE = {"kind": str, "state": str, "coordinates": dict, "depends_on": list}
 
 class NotThereError(ConfigurationError):
     """An experiment, a job or a system that was asked for does not exist."""
+
+
+class NotNowError(XpmCeError):
+    """What was asked for cannot be done to a job in its state."""
 
 
 class Version(NamedTuple):
@@ -245,7 +249,7 @@ class ExperimentState:
             job.progress, job.words = told or (None, "")
             if job.seen == "interrupted" and folder.stopped:
                 job.words = "stopped"
-        except (XpmCeError, KeyError, TypeError, ValueError) as error:  # its files are not what a job writes
+        except UNREADABLE as error:  # its files are not what a job writes
             job.seen, job.progress, job.failure = "damaged", None, None
             job.words = error.what if isinstance(error, XpmCeError) else f"a file of it cannot be read ({error!r})"
         if job.seen == "done":
