@@ -42,9 +42,10 @@ ALLOWED = {
     | {"learn", "evaluate"}
     | {"extensions", "interop"},
     "launch": GROUND | {"graph", "analysis"},
+    "doctor": GROUND | {"launch", "engine", "data"},
     "experiment": GROUND | {"settings", "graph", "launch", "extensions"},
     "declaration": GROUND | {"settings", "graph", "experiment", "analysis"},
-    "cli": GROUND | {"experiment", "graph", "analysis", "data", "measures", "launch", "settings", "publish"},
+    "cli": GROUND | {"experiment", "graph", "analysis", "data", "measures", "launch", "settings", "publish", "doctor"},
 }
 """Room -> rooms that it may import; a room that is not here may not exist"""
 
