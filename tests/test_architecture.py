@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "xpm_ce"
 
-GROUND = {"errors", "identity", "atomic", "workspace", "parameters", "jobs", "progress", "network"}
+GROUND = {"errors", "identity", "atomic", "workspace", "parameters", "jobs", "progress", "network", "time_limit"}
 """What every room may import"""
 
 ALLOWED = {
@@ -21,6 +21,7 @@ ALLOWED = {
     "jobs": {"errors", "atomic", "identity", "workspace"},
     "progress": set(),
     "network": set(),
+    "time_limit": set(),
     "settings": GROUND,
     "protocols": GROUND,
     "measures": GROUND,
