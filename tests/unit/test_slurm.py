@@ -28,10 +28,10 @@ class Job:
         lines += [f"#SBATCH {option}" for option in options]
         self.script.write_text("\n".join([*lines, *commands]) + "\n")
 
-    def run(self) -> int:
+    def run(self, *, interval: float = 0.1) -> int:
         """Through all its attempts."""
         number = submit(self.slurm.binaries, self.script)
-        process = PartitionProcess(number, self.script, binaries=self.slurm.binaries, interval=0.1)
+        process = PartitionProcess(number, self.script, binaries=self.slurm.binaries, interval=interval)
         return asyncio.run(asyncio.wait_for(process.aio_wait(), timeout=60))
 
     @property
@@ -122,6 +122,12 @@ def test_what_slurm_says_of_a_killed_job_is_its_failure(slurm, tmp_path, state, 
     assert slurm.attempts == 1
     assert job.failure["exception"] == exception
     assert remedy in job.failure["remedy"]
+
+
+def test_a_marker_that_a_shared_file_system_shows_late_is_waited_for(slurm, tmp_path):
+    job = Job(slurm, tmp_path / "job", "(sleep 3; touch thing.done) > /dev/null 2>&1 &", "exit 0")
+    assert job.run(interval=2) == 0
+    assert slurm.attempts == 1
 
 
 def test_the_cause_that_a_job_gave_itself_stays(slurm, tmp_path):

@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import shlex
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ from xpm_ce.workspace import FAILURE
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at a job's own markers, which say sooner than Slurm that it has ended"""
+LATE = 2
+"""Intervals by which a job's own markers may come later than Slurm's word: NFS shows new files after up to a minute"""
 NICE = 100
 """How much further back in Slurm's queue a job stands for each step of its kind's priority"""
 NOT_ITS_FAULT = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED")
@@ -186,6 +190,8 @@ class PartitionProcess(Process):
         attempts = Attempts(self.script.parent)
         while True:
             state = await self._attempt()
+            if state in ("COMPLETED", "FAILED"):
+                await self._marked()
             if state == "COMPLETED" and self._marker(".done").exists():
                 return 0
             if not self._again(state, attempts):
@@ -219,6 +225,13 @@ class PartitionProcess(Process):
                 await asyncio.sleep(min(LOOK_EVERY, self.interval))
         finally:
             queue.forget(self.job)
+
+    async def _marked(self) -> None:
+        """Wait for the marker of a job that ended by itself."""
+        end = time.monotonic() + LATE * self.interval
+        while not any(self._marker(suffix).exists() for suffix in (".done", ".failed")) and time.monotonic() < end:
+            await asyncio.sleep(min(LOOK_EVERY, self.interval))
+            os.listdir(self.script.parent)  # makes NFS ask its server again
 
     def _again(self, state: str, attempts: Attempts) -> bool:
         """Whether another attempt is worth it."""
