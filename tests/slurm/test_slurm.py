@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import STEPS, TINY
+from slow_run import STEPS, TINY, steps
 
 from xpm_ce.workspace import JobFolder
 
@@ -103,7 +103,7 @@ def test_a_learner_that_is_taken_off_its_node_goes_on_from_its_last_state(
 ):
     run = start(workspace_copy, launchers(learn="spare"), pause=0.5)
     learner = until(lambda: run.learner)
-    until(lambda: (learner / "resume").exists() and run.steps(learner / "curve.csv") > 6)
+    until(lambda: (learner / "resume").exists() and steps(learner) > 6)
     if how == "pre-empted":
         idle.submit("--partition=main", "--exclusive", "--wrap=sleep 2")
         wanted = "PREEMPTED"
