@@ -317,7 +317,7 @@ PartitionName=spare Nodes={self.node} MaxTime=60 PriorityTier=1 PreemptMode=REQU
             return False
         return "DOWN" not in output
 
-    def _until(self, condition: Callable[[], object], what: str, *, seconds: float = 60) -> None:
+    def _until(self, condition: Callable[[], object], what: str, *, seconds: float = 120) -> None:
         """Wait for a condition; ClusterError with the ends of the daemons' logs where it does not come true."""
         end = time.monotonic() + seconds
         while not condition():

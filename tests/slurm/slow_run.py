@@ -21,7 +21,7 @@ class Run(NamedTuple):
     workspace: Path
     log: Path
 
-    def finished(self, *, seconds: float = 180) -> str:
+    def finished(self, *, seconds: float = 600) -> str:
         """What it printed, when it has ended well."""
         code = self.process.wait(timeout=seconds)
         assert code == 0, self.log.read_text()

@@ -16,7 +16,7 @@ from xpm_ce.workspace import JobFolder
 pytestmark = pytest.mark.pipeline
 
 
-def until(condition: Callable[[], object], *, seconds: float = 90):
+def until(condition: Callable[[], object], *, seconds: float = 300):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
@@ -72,12 +72,14 @@ def test_a_learner_at_its_time_limit_saves_is_submitted_again_and_ends_at_the_sa
     run = start(workspace_copy, launchers(time="1m"), pause=2)  # 30 steps of 2 seconds do not fit into a minute
     learner = until(lambda: run.learner)
     run.finished()
-    first, second = starts(learner)
-    assert first == 0
-    assert 10 < second < STEPS
+    each = starts(learner)
+    assert each[0] == 0
+    assert len(each) >= 2
+    assert each == sorted(set(each))  # every attempt came further
     assert_every_step_once(learner)
     assert outputs(workspace_copy) == outputs(undisturbed)
-    assert idle.ended() == ["FAILED", *["COMPLETED"] * 3]  # FAILED, not TIMEOUT: the learner left by itself
+    left = ["FAILED"] * (len(each) - 1)  # not TIMEOUT: the learner left by itself
+    assert idle.ended() == [*left, *["COMPLETED"] * 3]
 
 
 def test_a_grid_waits_for_a_drained_node_and_finishes_when_it_is_back(
@@ -142,7 +144,7 @@ def test_a_cancelled_job_is_a_failed_one(idle, launchers, start, workspace_copy)
     until(lambda: run.learner)
     ((job, _, _),) = idle.queue()
     idle.run("scancel", job)
-    assert run.process.wait(timeout=60) == 1
+    assert run.process.wait(timeout=300) == 1
     assert "1 failed, 2 blocked" in run.log.read_text()
     assert "the job was cancelled" in run.log.read_text()
     assert idle.ended() == ["CANCELLED"]
@@ -155,7 +157,7 @@ def test_without_accounting_nothing_is_submitted(idle, launchers, start, workspa
     idle.environment["SLURM_CONF"], kept = str(other), idle.environment["SLURM_CONF"]
     try:
         run = start(workspace_copy, launchers(), pause=0)
-        assert run.process.wait(timeout=60) == 2
+        assert run.process.wait(timeout=300) == 2
     finally:
         idle.environment["SLURM_CONF"] = kept
     assert "Slurm keeps no accounts" in run.log.read_text()
