@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "xpm_ce"
 
-GROUND = {"errors", "identity", "atomic", "workspace", "parameters", "jobs", "progress", "network"}
+GROUND = {"errors", "identity", "atomic", "workspace", "parameters", "jobs", "progress", "network", "time_limit"}
 """What every room may import"""
 
 ALLOWED = {
@@ -21,6 +21,7 @@ ALLOWED = {
     "jobs": {"errors", "atomic", "identity", "workspace"},
     "progress": set(),
     "network": set(),
+    "time_limit": set(),
     "settings": GROUND,
     "protocols": GROUND,
     "measures": GROUND,
@@ -42,9 +43,10 @@ ALLOWED = {
     | {"learn", "evaluate"}
     | {"extensions", "interop"},
     "launch": GROUND | {"graph", "analysis"},
+    "doctor": GROUND | {"launch", "engine", "data"},
     "experiment": GROUND | {"settings", "graph", "launch", "extensions"},
     "declaration": GROUND | {"settings", "graph", "experiment", "analysis"},
-    "cli": GROUND | {"experiment", "graph", "analysis", "data", "measures", "launch", "settings", "publish"},
+    "cli": GROUND | {"experiment", "graph", "analysis", "data", "measures", "launch", "settings", "publish", "doctor"},
 }
 """Room -> rooms that it may import; a room that is not here may not exist"""
 

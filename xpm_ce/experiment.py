@@ -124,8 +124,8 @@ def run(helper: ExperimentHelper, cfg: Configuration) -> None:
         return
     try:
         execute(prepared, experiment)
-    except JobsFailedError as error:
-        raise HandledException(str(error)) from None
+    except XpmCeError as error:
+        raise HandledException(str(error)) from error
 
 
 def start(configuration: Configuration, workspace: Workspace) -> None:
@@ -149,7 +149,7 @@ def start(configuration: Configuration, workspace: Workspace) -> None:
         try:
             helper.run([], configuration)
         except HandledException as error:
-            raise JobsFailedError(str(error)) from None
+            raise error.__cause__ or error from None
         interrupted = False
     if interrupted:  # experimaestro's context swallows GracefulExperimentExit
         raise click.Abort

@@ -16,6 +16,7 @@ VERBS = {
     "logs": "What a job printed.",
     "table": "The results of an experiment as a table.",
     "data": "What data an experiment needs: whether it is here and right, and how to obtain it.",
+    "doctor": "Whether this machine is ready: software, launchers.yaml, Slurm, disk, data; with remedies.",
     "plot": "The results of an experiment as pictures, each with its data beside it.",
     "compare": "What two learners differ in besides the factor under study.",
     "verify": "An experiment's results beside the published ones: reproduced, deviating, not run.",

@@ -39,7 +39,10 @@ class Gpus:
 
 
 def gpus_of_this_machine() -> Gpus:
-    """The GPUs that the operating system shows as /dev/nvidia0 and so on."""
+    """The GPUs that $CUDA_VISIBLE_DEVICES names, else those that the operating system shows as /dev/nvidia0, ..."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return Gpus(devices=tuple(each.strip() for each in named.split(",") if each.strip() not in ("", "-1")))
     numbers = (re.fullmatch(r"nvidia(\d+)", name) for name in os.listdir("/dev"))
     return Gpus(devices=tuple(sorted((found[1] for found in numbers if found), key=int)))
 
