@@ -74,8 +74,8 @@ def launchers(tmp_path_factory) -> Callable[..., Path]:
         partition = {"memory_gib": 2, "cores": 1, "interval": 1, **more}
         content = {
             "local": {"parallel_jobs": 0},
-            "slurm": {"main": {**partition, "time": "10m"}, "spare": {**partition, "time": "10m"}},
-            "requirements": {"all": {"on": "main"}, "learn": {"on": learn, "time": time}},
+            "slurm": {"main": {**partition, "time": "3h"}, "spare": {**partition, "time": "3h"}},
+            "requirements": {"all": {"on": "main", "time": "10m"}, "learn": {"on": learn, "time": time}},
         }
         file = folder / f"{len(list(folder.iterdir()))}.yaml"
         file.write_text(yaml.safe_dump(content))

@@ -150,6 +150,15 @@ def test_a_cancelled_job_is_a_failed_one(idle, launchers, start, workspace_copy)
     assert idle.ended() == ["CANCELLED"]
 
 
+def test_a_job_that_slurm_would_never_start_has_failed_with_its_reason(idle, launchers, start, workspace_copy):
+    run = start(workspace_copy, launchers(time="3h"), pause=0)  # the partition's own limit is an hour
+    assert run.process.wait(timeout=300) == 1
+    printed = run.log.read_text()
+    assert "1 failed, 2 blocked" in printed
+    assert "Slurm would never have started the job, so it was cancelled (PartitionTimeLimit)" in printed
+    assert idle.ended() == ["CANCELLED"]
+
+
 def test_without_accounting_nothing_is_submitted(idle, launchers, start, workspace_copy, tmp_path):
     text = Path(idle.environment["SLURM_CONF"]).read_text()
     other = tmp_path / "slurm.conf"
