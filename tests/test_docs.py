@@ -314,7 +314,8 @@ def test_the_pictures_of_the_quickstart_show_its_recorded_results():
 
 
 def test_the_launchers_file_of_the_cluster_page_places_every_kind_of_job(tmp_path):
-    ((_, text),) = [block for block in blocks(ROOT / "docs" / "cluster.md", "yaml") if block[0] == "file: launchers.yaml"]
+    page = ROOT / "docs" / "cluster.md"
+    (text,) = [text for comment, text in blocks(page, "yaml") if comment == "file: launchers.yaml"]
     (tmp_path / "launchers.yaml").write_text(text)
     launchers = read_launchers(tmp_path / "launchers.yaml")
     plan = prepare(Configuration.load(TINY, launchers=tmp_path / "launchers.yaml"), Workspace(tmp_path / "ws")).plan
