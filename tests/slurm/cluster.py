@@ -123,6 +123,18 @@ class Cluster:
         self._until(lambda: not any(state == "RUNNING" for _, state, _ in self.queue()), "its jobs are gone")
         self._usable()
 
+    def stop_controller(self) -> None:
+        """End slurmctld; what runs goes on."""
+        ((name, process),) = [each for each in self._daemons if each[0] == "slurmctld"]
+        process.terminate()
+        process.wait(timeout=60)
+        self._daemons.remove((name, process))
+
+    def start_controller(self) -> None:
+        """Start slurmctld, which knows the jobs that it knew."""
+        self._start_daemon("slurmctld", "-D", "-i")
+        self._until(lambda: self._answers("scontrol", "ping"), "slurmctld answers")
+
     def submit(self, *options: str) -> str:
         """The number of a job that is none of xpm-ce's."""
         job = self.run("sbatch", "--parsable", "--output=/dev/null", *options).strip()
@@ -217,8 +229,7 @@ class Cluster:
         self._start_daemon("slurmdbd", "-D")
         self._until(lambda: self._answers("sacctmgr", "--noheader", "list", "cluster"), "slurmdbd answers")
         self.run("sacctmgr", "--immediate", "add", "cluster", "xpmce")
-        self._start_daemon("slurmctld", "-D", "-i")
-        self._until(lambda: self._answers("scontrol", "ping"), "slurmctld answers")
+        self.start_controller()
         self._start_daemon("slurmd", "-D")
         self._until(lambda: self.node_state == "idle", "the node is idle")
 

@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ def installed() -> None:
 @pytest.fixture(scope="session")
 def cluster(pytestconfig) -> Iterator[Cluster]:
     """A running Slurm of one node."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a terminated session ends it, too
     started = time.monotonic()
     with Cluster() as cluster:
         pytestconfig.slurm = [

@@ -139,6 +139,18 @@ def test_jobs_outlive_the_command_that_submitted_them_and_are_not_submitted_twic
     assert outputs(workspace_copy) == outputs(undisturbed)
 
 
+def test_a_grid_outlives_a_restart_of_the_controller(idle, launchers, start, undisturbed, workspace_copy):
+    run = start(workspace_copy, launchers(), pause=0.3)
+    learner = until(lambda: run.learner)
+    idle.stop_controller()
+    until((learner / "learner.done").exists)
+    time.sleep(5)  # the re-ranking cannot be submitted
+    idle.start_controller()
+    run.finished()
+    assert idle.ended() == ["COMPLETED"] * 3
+    assert outputs(workspace_copy) == outputs(undisturbed)
+
+
 def test_a_cancelled_job_is_a_failed_one(idle, launchers, start, workspace_copy):
     run = start(workspace_copy, launchers(), pause=1)
     until(lambda: run.learner)
