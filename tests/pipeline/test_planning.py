@@ -1,4 +1,4 @@
-"""What a plan says of a finished study that is changed: which field, at what cost; and what was freed, and is needed."""
+"""What a plan says of a finished study that is changed: which field, at what cost, and what was freed and is needed."""
 
 import json
 import shutil
@@ -45,7 +45,8 @@ CHANGES = {
     "collection.seed=1": {
         kind: {"collection.seed: 0 -> 1"}
         for kind in (
-            "collection", "store", "index", "retrieve", "training set", "tokenizer", "tokens", "learn", "rerank", "measure",
+            "collection", "store", "index", "retrieve", "training set", "tokenizer", "tokens", "learn", "rerank",
+            "measure",
         )
     },
     "learner.scorer.backbone.vocab_size=500": {

@@ -265,7 +265,7 @@ def _free(item: Item) -> None:
         atomic.write_json(item.folder / PRUNED, {"schema": 1, "time": time.time(), "files": list(listed.values())})
         for each in item.files:
             (item.folder / each["path"]).unlink(missing_ok=True)
-        emptied = {above for each in item.files for above in Path(each["path"]).parents if above != Path()}
+        emptied = {above for path in listed for above in Path(path).parents if above != Path()}
         for below in sorted(emptied, reverse=True):
             with contextlib.suppress(OSError):  # what holds something else stays
                 (item.folder / below).rmdir()
