@@ -24,7 +24,8 @@ def told(jobs: dict[str, Signature], before: str, after: str) -> list[str]:
 
 def test_a_field_is_named_by_its_path_and_that_of_an_input_by_its_section_first():
     jobs = {
-        "l1": job(LEARNER, loss="infonce", loss__temperature=1.0), "l2": job(LEARNER, loss="infonce", loss__temperature=0.5),
+        "l1": job(LEARNER, loss="infonce", loss__temperature=1.0),
+        "l2": job(LEARNER, loss="infonce", loss__temperature=0.5),
         "r1": job(RERANK, {"model": "l1"}, depth=10), "r2": job(RERANK, {"model": "l2"}, depth=10),
         "m1": job(MEASURE, {"run": "r1"}), "m2": job(MEASURE, {"run": "r2"}),
     }  # fmt: skip
@@ -83,7 +84,8 @@ def test_a_reason_is_a_kind_with_its_values():
     assert reason.as_json() == {
         "kind": "changed", "values": ["loss.temperature: 1.0 -> 0.5", "a.flag: – -> true"], "sibling": "ab" * 32,
         "changes": [
-            {"field": "loss.temperature", "before": 1.0, "after": 0.5}, {"field": "a.flag", "before": None, "after": True}
+            {"field": "loss.temperature", "before": 1.0, "after": 0.5},
+            {"field": "a.flag", "before": None, "after": True},
         ],
     }  # fmt: skip
     assert Reason(Why.NEVER_RUN).as_json() == {"kind": "never run", "values": []}

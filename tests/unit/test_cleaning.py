@@ -14,8 +14,8 @@ LEARNER, RERANK, MEASURE, TOKENS = (
     "xpm_ce.learn.learner", "xpm_ce.evaluate.rerank", "xpm_ce.evaluate.measure", "xpm_ce.tokens.tokenise_documents",
 )  # fmt: skip
 OUTPUTS = {
-    LEARNER: {"checkpoint/model.safetensors": "w" * 900, "checkpoint/config.json": "{}", "best/model.safetensors": "b" * 9,
-              "curve.csv": "1"},
+    LEARNER: {"checkpoint/model.safetensors": "w" * 900, "checkpoint/config.json": "{}",
+              "best/model.safetensors": "b" * 9, "curve.csv": "1"},
     RERANK: {"run.gz": "r" * 50, "scores.npy": "s" * 30, "counts.json": '{"depth": 1}'},
     MEASURE: {"summary.json": "{}"},
     TOKENS: {"tokens/ids.bin": "t" * 700},
