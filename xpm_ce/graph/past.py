@@ -3,6 +3,7 @@
 Read from job folders and kept in `cache/jobs.json`, which may be deleted. This module does not compare jobs.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -166,8 +167,10 @@ def _spent(folder: JobFolder, record: Mapping[str, Any]) -> Spent:
     timed = TIMED_FILES.get(folder.task)
     own = read_json(folder.path / timed) if timed is not None else None
     scaled = min(seconds, float(own["seconds"])) if own is not None else 0.0
-    whole = os.stat(folder.done_marker).st_mtime - os.stat(folder.path / f"{folder.name}.py").st_mtime
-    around = min(max(0.0, whole - seconds), LONGEST_START)
+    around = 0.0
+    with contextlib.suppress(FileNotFoundError):
+        whole = os.stat(folder.done_marker).st_mtime - os.stat(folder.path / f"{folder.name}.py").st_mtime
+        around = min(max(0.0, whole - seconds), LONGEST_START)
     return Spent(seconds, scaled, around, sum(file["bytes"] for file in record["files"]))
 
 
