@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from xpm_ce.graph.costs import Costs
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.planner import PlannedJob
+from xpm_ce.graph.quantities import duration, size
 from xpm_ce.graph.states import State, Why
 from xpm_ce.identity import short
 from xpm_ce.workspace import coordinates_text
@@ -85,23 +86,6 @@ def _costs(costs: Costs) -> list[str]:
     if costs.gpu_seconds:
         parts.insert(2, f"{costs.gpu_seconds / 3600:.2g} GPU hours")
     return [f"Cost: {', '.join(parts)}" + (f"; unknown for {unknown}" if unknown else "")]
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that fits: 0.4 s, 41 min, 3.5 h."""
-    for limit, unit, name in ((100, 1, "s"), (100 * 60, 60, "min"), (100 * 3600, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.2g} {name}"
-    return f"{seconds / 86400:.3g} days"
-
-
-def size(count: float) -> str:
-    """Bytes in the unit that fits: 38 MB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
 
 
 def _not_on_disk(plan: Plan) -> list[str]:
