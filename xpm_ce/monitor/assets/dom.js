@@ -1,0 +1,7 @@
+// Elements and hooks, in one import. Text that comes from data becomes text nodes: nothing here sets innerHTML.
+import { h, render, Fragment } from "./vendor/preact.js";
+import { useState, useEffect, useLayoutEffect, useMemo, useRef, useCallback } from "./vendor/hooks.js";
+import htm from "./vendor/htm.js";
+
+export const html = htm.bind(h);
+export { h, render, Fragment, useState, useEffect, useLayoutEffect, useMemo, useRef, useCallback };
