@@ -88,7 +88,9 @@ def pages(chromium) -> Iterator[Callable[..., Any]]:
     """Open pages of a monitor. A script's error, a refused style or script, or a failed request fails the test."""
     contexts, errors = [], []
 
-    def page(monitor: Monitor, path: str | None = "/", *, viewport: dict[str, int] = WIDE, scheme: str = "light") -> Any:
+    def page(
+        monitor: Monitor, path: str | None = "/", *, viewport: dict[str, int] = WIDE, scheme: str = "light"
+    ) -> Any:
         headers = {} if path is None else {"Authorization": f"Bearer {monitor.bearer}"}
         context = chromium.new_context(viewport=viewport, color_scheme=scheme, extra_http_headers=headers)
         contexts.append(context)
