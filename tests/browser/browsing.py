@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic_workspace import Synthetic
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -110,10 +111,6 @@ def pages(chromium) -> Iterator[Callable[..., Any]]:
 @pytest.fixture(scope="session")
 def thousands(tmp_path_factory) -> Path:
     """A workspace of 5 000 synthetic jobs; texts in it hold markup."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        from synthetic_workspace import Synthetic
-
-        path = tmp_path_factory.mktemp("thousands")
-        Synthetic(path, jobs=5000)
-        return path
+    path = tmp_path_factory.mktemp("thousands")
+    Synthetic(path, jobs=5000)
+    return path

@@ -65,14 +65,11 @@ function Log({ id, start, follows }) {
   return html`<pre class="log" ref=${box} tabindex="0" role="log" aria-label="Log" aria-live="off" onScroll=${scrolled}>${text || "Nothing was written."}</pre>`;
 }
 
+const isNested = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
 /** A configuration, its parts folded. */
-export function Fields({ fields }) {
-  return html`<dl class="fields">${Object.entries(fields).map(([name, value]) =>
-    value && typeof value === "object" && !Array.isArray(value)
-      ? html`<div key=${name} class="nested"><details><summary><span class="code">${name}</span> <span class="dim">${value.type ?? ""}</span></summary><${Fields} fields=${value} /></details></div>`
-      : html`<div key=${name}><dt class="code">${name}</dt><dd>${plain(value)}</dd></div>`,
-  )}</dl>`;
-}
+export const Fields = ({ fields }) => html`<dl class="fields">${Object.entries(fields).map(([name, value]) => html`<div key=${name}><dt class="code">${name}</dt>
+  <dd>${isNested(value) ? html`<details><summary>${value.type ?? plural(Object.keys(value).length, "value")}</summary><${Fields} fields=${value} /></details>` : plain(value)}</dd></div>`)}</dl>`;
 
 function Actions({ job }) {
   const [asked, ask] = useState(null);
