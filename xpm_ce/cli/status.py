@@ -1,11 +1,18 @@
 """`xpm-ce status`: where an experiment stands, from its plan and its job folders."""
 
-import collections
+import os
+import shutil
+import sys
+import time
 
 import click
 
 from xpm_ce.cli.options import as_json, experiment_name, print_json, workdir
-from xpm_ce.workspace import Workspace, coordinates_text
+from xpm_ce.workspace import Workspace
+
+EVERY = 1.0
+"""Seconds between two drawings"""
+HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 @click.command("status")
@@ -13,35 +20,49 @@ from xpm_ce.workspace import Workspace, coordinates_text
 @workdir
 @as_json
 @click.option("--jobs", is_flag=True, help="List every job.")
-def command(experiment: str | None, workspace: Workspace, as_json: bool, jobs: bool) -> None:
+@click.option("--watch", is_flag=True, help="Draw it again every second, until Ctrl-C.")
+def command(experiment: str | None, workspace: Workspace, as_json: bool, jobs: bool, watch: bool) -> None:
     """Where EXPERIMENT (an id, a YAML file, or the last one planned) stands.
 
     Example: xpm-ce status --jobs
     """
-    name = experiment_name(workspace, experiment)
-    plan = workspace.read_plan(name)
-    states = [
-        {
-            "id": job["id"],
-            "kind": job["kind"],
-            "coordinates": job["coordinates"],
-            "state": (folder := workspace.job(job["task"], job["id"])).state,
-            "failure": folder.failure,
-        }
-        for job in plan["jobs"]
-    ]
-    kinds: dict[str, collections.Counter[str]] = {}
-    for job in states:
-        kinds.setdefault(job["kind"], collections.Counter())[job["state"]] += 1
+    from xpm_ce.monitor.state import ExperimentState
+    from xpm_ce.monitor.terminal import Screen, frame
+
+    state = ExperimentState(workspace, experiment_name(workspace, experiment))
+    state.refresh()
     if as_json:
-        print_json({"schema": 1, "experiment": name, "kinds": kinds, "jobs": states})
+        print_json(state.as_json())
+    elif watch:
+        watched(state, jobs=jobs)
+    else:
+        screen = Screen(colour=colours())
+        click.echo(frame(state, now=time.time(), screen=screen, jobs=jobs))
+
+
+def watched(state, *, jobs: bool) -> None:
+    """Draw the state in place; where the output is no terminal, print it whenever it changes."""
+    from xpm_ce.monitor.terminal import Screen, frame
+
+    terminal, told = sys.stdout.isatty(), 0
+    if terminal:
+        click.echo(HOME + CLEAR_BELOW, nl=False)
+    try:
+        while True:
+            version = state.refresh()
+            if terminal:
+                size = shutil.get_terminal_size()
+                text = frame(state, now=time.time(), screen=Screen(size.columns, size.lines - 1, colours()), jobs=jobs)
+                click.echo(HOME + text.replace("\n", f"{CLEAR_LINE}\n") + CLEAR_LINE + "\n" + CLEAR_BELOW, nl=False)
+            elif version.jobs > told:
+                told = version.jobs
+                click.echo(frame(state, now=time.time(), jobs=jobs) + "\n")
+            sys.stdout.flush()
+            time.sleep(EVERY)
+    except KeyboardInterrupt:
         return
-    click.echo(f"{name}: {len(states)} jobs in {workspace.path}")
-    for kind, counts in kinds.items():
-        click.echo(f"  {kind:<14}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-    for job in states:
-        where = coordinates_text(job["coordinates"])
-        if jobs or job["failure"]:
-            click.echo(f"  {job['id'][:12]}  {job['state']:<11} {job['kind']:<12} {where}")
-        if job["failure"]:
-            click.echo(f"      {job['failure']['what']}")
+
+
+def colours() -> bool:
+    """Whether to colour: on a terminal, unless NO_COLOR says not to."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ

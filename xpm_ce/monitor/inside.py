@@ -4,8 +4,11 @@ This module does not know what the files hold.
 """
 
 import codecs
+import errno
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from xpm_ce.errors import DataError
 
@@ -49,13 +52,21 @@ class Inside:
             )
         return real
 
+    def _opened(self, path: Path) -> BinaryIO:
+        """A plain file, open; OSError for anything else: a pipe would keep its reader waiting."""
+        stream = open(os.open(self.path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: SIM115
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            stream.close()
+            raise OSError(errno.EINVAL, "no plain file", str(path))
+        return stream
+
     def tail(self, path: Path, count: int) -> tuple[str, int]:
         """The last `count` bytes of a text file from a line's beginning, and the file's size; ("", 0) where none is.
 
         DataError where it lies elsewhere.
         """
         try:
-            with open(self.path(path), "rb") as stream:
+            with self._opened(path) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 first = max(0, size - count)
                 stream.seek(first)
@@ -69,7 +80,7 @@ class Inside:
     def from_offset(self, path: Path, offset: int, count: int) -> tuple[str, int]:
         """At most `count` bytes of a text file from an offset, whole characters, and the offset after them."""
         try:
-            with open(self.path(path), "rb") as stream:
+            with self._opened(path) as stream:
                 if offset > os.fstat(stream.fileno()).st_size:
                     offset = 0  # written anew
                 stream.seek(offset)

@@ -22,7 +22,7 @@ def job_in_full(state: ExperimentState, inside: Inside, identity: str, *, now: f
     folder = ObservedFolder(job.path)
     found: dict[str, Any] = {
         **job.as_json(now),
-        "folder": str(job.path), "failure": job.failure, "log": "", "output_log": "", "files": [], "resources": None,
+        "folder": str(job.path), "log": "", "output_log": "", "files": [], "resources": None,
         "outputs_record": None, "parameters": None,
         "blocked_by": _in_the_way_of(state, job), "needed_by": state.needed_by(identity),
     }  # fmt: skip

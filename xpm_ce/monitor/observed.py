@@ -45,13 +45,16 @@ class ObservedFolder(JobFolder):
 
     @cached_property
     def _listed(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Names of files and folders, and names of links."""
+        """Names of files and folders, and names of what no job writes: links, pipes."""
         try:
             with os.scandir(self.path) as entries:
-                found = [(entry.name, entry.is_symlink()) for entry in entries]
+                found = [
+                    (entry.name, not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)))
+                    for entry in entries
+                ]
         except OSError:
             return frozenset(), frozenset()
-        return frozenset(name for name, link in found if not link), frozenset(name for name, link in found if link)
+        return frozenset(name for name, odd in found if not odd), frozenset(name for name, odd in found if odd)
 
     @property
     def entries(self) -> frozenset[str]:  # type: ignore[override]
@@ -60,7 +63,7 @@ class ObservedFolder(JobFolder):
 
     @property
     def links(self) -> frozenset[str]:
-        """Names of links; no job writes any."""
+        """Names of links and of other things that no job writes."""
         return self._listed[1]
 
     @property

@@ -107,11 +107,7 @@ def _experiments(monitor: Monitor, request: Request) -> dict[str, Any]:
 
 
 def _jobs(monitor: Monitor, request: Request) -> dict[str, Any]:
-    state = monitor.experiment(request)
-    return {
-        "experiment": state.experiment, "title": state.plan.get("title", ""), "version": state.version.jobs,
-        "counts": state.counts, "jobs": state.jobs_as_json(),
-    }  # fmt: skip
+    return monitor.experiment(request).as_json()
 
 
 def _job(monitor: Monitor, request: Request) -> dict[str, Any]:

@@ -4,6 +4,7 @@ This module does not know what is served.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import errno
 import logging
@@ -121,7 +122,8 @@ def serve(
         threading.Thread(
             target=_links_on_demand, args=(link, lambda each: tell(each, keys.bearer)), daemon=True
         ).start()
-    server.run(sockets=[address.listener])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn hands the signal on once it has ended
+        server.run(sockets=[address.listener])
 
 
 def _links_on_demand(tell: Callable[[], None]) -> None:

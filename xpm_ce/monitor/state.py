@@ -93,6 +93,7 @@ class WatchedJob:
             "progress": self.progress, "message": self.words, "started": self.started, "ended": self.ended,
             "seconds": seconds, "cost": self.plan.get("cost"), "depends_on": self.plan["depends_on"],
             "cause": self.cause, "reused": self.plan["state"] == "reuse",
+            "failure": self.failure,
         }  # fmt: skip
 
 
@@ -124,6 +125,14 @@ class ExperimentState:
         return dict(collections.Counter(job.state for job in self.jobs.values()))
 
     @property
+    def counts_by_kind(self) -> dict[str, dict[str, int]]:
+        """The same, per kind of job, in the order of the graph."""
+        kinds: dict[str, collections.Counter[str]] = {}
+        for job in self.jobs.values():
+            kinds.setdefault(job.plan["kind"], collections.Counter())[job.state] += 1
+        return {kind: dict(counts) for kind, counts in kinds.items()}
+
+    @property
     def busy(self) -> bool:
         """Whether a job runs."""
         return any(job.seen == RUNNING for job in self.jobs.values())
@@ -142,6 +151,14 @@ class ExperimentState:
         now = time.time()
         with self.lock:
             return [job.as_json(now) for job in self.jobs.values() if job.version > since]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, as /api/jobs and `xpm-ce status --json` tell it."""
+        return {
+            "schema": 1, "experiment": self.experiment, "title": self.plan.get("title", ""),
+            "version": self.version.jobs, "counts": self.counts, "kinds": self.counts_by_kind,
+            "jobs": self.jobs_as_json(),
+        }  # fmt: skip
 
     def blocked_by(self, identity: str) -> list[str]:
         """Identities of the jobs that a failed one keeps from running, directly or not."""
