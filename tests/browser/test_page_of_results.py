@@ -105,7 +105,7 @@ def test_queries_are_compared_and_both_rankings_stand_side_by_side(tiny, tiny_wo
     outcomes = page.get_by_role("img", name=re.compile("^B wins on"))
     wins, ties, losses = map(int, re.findall(r"\d+", outcomes.get_attribute("aria-label")))
     assert wins + ties + losses == 16
-    line = told(tiny_workspace, "compare", "BM25", "untrained", "-p", "test", "-m", "nDCG@10")["lines"][0]
+    line = told(tiny_workspace, "compare", "BM25", "loss=infonce", "-p", "test", "-m", "nDCG@10")["lines"][0]
     assert (line["wins"], line["ties"], line["losses"]) == (wins, ties, losses)
     page.locator('.grid .body [role="row"]').first.click()
     rankings = page.locator(".ranking")
