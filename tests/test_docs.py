@@ -9,6 +9,9 @@ import json
 import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -186,6 +189,17 @@ def plan_long_study(run_command, tmp_path_factory):
     return plan
 
 
+def interrupted(*words: str) -> subprocess.CompletedProcess[str]:
+    """What a command that goes on until Ctrl-C has printed, interrupted after its first line."""
+    command = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(command, process.returncode if first else 1, first + rest, errors)
+
+
 @pytest.mark.pipeline
 @pytest.mark.parametrize("command", commands())
 def test_a_command_of_the_documentation_works(command, tiny_workspace, run_command, plan_long_study, tmp_path):
@@ -214,7 +228,12 @@ def test_a_command_of_the_documentation_works(command, tiny_workspace, run_comma
             workdir = tmp_path
         if words[1] == "plot":
             words += ["--output", str(tmp_path)]
-        process = run_command(*words, "--workdir", workdir)
+        if words[1] == "monitor" or "--watch" in words:
+            process = interrupted(
+                *words, "--workdir", str(workdir), *(["--port", "0"] if words[1] == "monitor" else [])
+            )
+        else:
+            process = run_command(*words, "--workdir", workdir)
     assert process.returncode == 0, process.stdout + process.stderr
 
 
