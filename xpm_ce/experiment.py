@@ -4,6 +4,7 @@ It plans, submits what is missing, waits, and prints what came out. This module 
 """
 
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Sequence
@@ -23,11 +24,15 @@ from xpm_ce import extensions
 from xpm_ce.errors import JobsFailedError, XpmCeError, explained
 from xpm_ce.graph.build import planned
 from xpm_ce.graph.narrowing import narrowed
+from xpm_ce.graph.past import remember
 from xpm_ce.graph.plan import Plan
+from xpm_ce.graph.planner import State
 from xpm_ce.graph.rendering import rendered_counts, rendered_plan
 from xpm_ce.graph.study import Study
-from xpm_ce.launch.local import LocalLauncher
-from xpm_ce.launch.machines import FILE_NAME, LocalMachine, read_machine
+from xpm_ce.launch.file import read_launchers
+from xpm_ce.launch.machines import FILE_NAME, Launchers
+from xpm_ce.launch.placement import assert_placed, capabilities
+from xpm_ce.launch.site import Site
 from xpm_ce.launch.submission import outcome, submit
 from xpm_ce.launch.summary import rendered_summary
 from xpm_ce.workspace import Workspace
@@ -37,10 +42,10 @@ get_settings().carbon.enabled = False  # its banner sleeps for 3 seconds, even w
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A plan, the machine that it is for, and the workspace that it was made in."""
+    """A plan, the machines that it is for, and the workspace that it was made in."""
 
     plan: Plan
-    machine: LocalMachine
+    launchers: Launchers
     workspace: Workspace
 
 
@@ -118,14 +123,19 @@ def launchers_file(given: Path | None) -> Path | None:
 def prepare(configuration: Configuration, workspace: Workspace) -> Prepared:
     """Plan an experiment; nothing is run, nothing is written but the cache of content hashes and the plan itself."""
     workspace.assert_writable()
-    machine = read_machine(launchers_file(configuration.launchers))
-    plan = planned(configuration.study, workspace, capabilities=machine.capabilities)
+    launchers = read_launchers(launchers_file(configuration.launchers))
+    plan = planned(
+        configuration.study, workspace, capabilities=functools.partial(capabilities, launchers),
+        slots=launchers.local.slots,
+    )  # fmt: skip
     if configuration.command:
         plan.command = {"directory": str(Path.cwd()), "arguments": list(configuration.command)}
+    shown = narrowed(plan, configuration.only) if configuration.only else plan
+    assert_placed(launchers, (job for job in shown.jobs if job.state is State.RUN))
     if configuration.only:
-        return Prepared(narrowed(plan, configuration.only), machine, workspace)  # the plan on disk is the whole one's
+        return Prepared(shown, launchers, workspace)  # the plan on disk is the whole one's
     plan.write(workspace)
-    return Prepared(plan, machine, workspace)
+    return Prepared(plan, launchers, workspace)
 
 
 def run(helper: ExperimentHelper, cfg: Configuration) -> None:
@@ -196,7 +206,8 @@ def execute(prepared: Prepared, experiment: Any) -> None:
 def submit_and_wait(prepared: Prepared, experiment: Any) -> dict[str, Any]:
     """Submit the missing jobs and wait; identity -> experimaestro's job of those that failed or were blocked."""
     extensions.deposit(prepared.plan.extensions, prepared.workspace.path)
-    submit(prepared.plan.jobs, experiment=experiment, launcher=LocalLauncher(prepared.machine))
+    remember(prepared.plan.jobs, prepared.workspace)
+    submit(prepared.plan.jobs, experiment=experiment, site=Site(prepared.launchers))
     try:
         experiment.wait()
         for job in experiment.scheduler.jobs.values():  # it has been counted as ended while its files are still written

@@ -21,7 +21,7 @@ from experimaestro.exceptions import GracefulTimeout, TaskCancelled
 from xpm_ce import atomic
 from xpm_ce.errors import XpmCeError, explained
 from xpm_ce.identity import file_sha256, source_fingerprint
-from xpm_ce.workspace import FAILURE, OUTPUTS
+from xpm_ce.workspace import FAILURE, OUTPUTS, PRUNED
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +86,7 @@ def recorded(folder: Path, task: type) -> Iterator[None]:
             "files": listed_files(folder),
         }
         atomic.write_json(folder / OUTPUTS, record)
+        (folder / PRUNED).unlink(missing_ok=True)  # what was freed is there again
     except (GracefulTimeout, TaskCancelled):
         raise
     except Exception as error:
@@ -121,7 +122,7 @@ def listed_files(folder: Path) -> list[dict]:
         if not path.is_file() or relative.parts[0].startswith(".") or relative.parts[0] in FOR_VIEWERS:
             continue
         bookkeeping = len(relative.parts) == 1 and (
-            path.name in (OUTPUTS, FAILURE, "params.json") or path.suffix in OURS
+            path.name in (OUTPUTS, FAILURE, PRUNED, "params.json") or path.suffix in OURS
         )
         if not bookkeeping:
             files.append({"path": str(relative), "bytes": path.stat().st_size, "sha256": file_sha256(path)})

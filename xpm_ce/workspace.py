@@ -1,6 +1,7 @@
 """Where things lie in a workspace, and what the files of a job's folder say about its state.
 
-    jobs/<task>/<identity>/      a job: outputs, outputs.json, failure.json, params.json, <name>.done|.failed|.out|.err
+    jobs/<task>/<identity>/      a job: outputs, outputs.json, failure.json, params.json, <name>.done|.failed|.out|.err,
+                                 pruned.json where `xpm-ce clean` has freed outputs of it
     plans/<experiment>/plan.json every job of the experiment's last run: folder, coordinates, dependencies, reason
     cache/hashes.json            content hashes by (device, inode, size, mtime)
     extensions/<sha256>/         copies of the user's own files, imported by jobs
@@ -9,6 +10,7 @@
 Reads files only: neither experimaestro nor numpy is imported here.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -19,7 +21,7 @@ from typing import Any, NamedTuple
 
 from xpm_ce.errors import ConfigurationError, DataError
 
-OUTPUTS, FAILURE = "outputs.json", "failure.json"
+OUTPUTS, FAILURE, PRUNED = "outputs.json", "failure.json", "pruned.json"
 TRAINED, UNTRAINED, MODEL, RUN, FIRST_STAGE = "trained", "untrained", "model", "run", "first stage"
 """What a measured system is, in the `results` of plan.json"""
 DEFAULT_WORKDIR, WORKDIR_VARIABLE = "workspace", "XPM_CE_WORKDIR"
@@ -46,6 +48,15 @@ def read_json(path: Path) -> Any:
         return None
     except ValueError as error:
         raise DataError("this file is not JSON", where=str(path), remedy="Delete it and run again.") from error
+
+
+def runs_here(process: int | None, job: Path) -> bool:
+    """Whether a process of this machine runs the script of a job, <folder>/<name>, and is no zombie."""
+    try:
+        command = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return False
+    return f"{job.name}.py" in command and job.parent.name in command
 
 
 class JobFolder:
@@ -97,22 +108,38 @@ class JobFolder:
         """The outputs that the job listed when it ended."""
         return [OutputFile(**file) for file in (self.record or {}).get("files", [])]
 
-    def damaged(self) -> list[str]:
+    @cached_property
+    def freed(self) -> frozenset[str]:
+        """Listed outputs that were freed, and may be missing."""
+        pruned = read_json(self.path / PRUNED) if PRUNED in self.entries else None
+        return frozenset(file["path"] for file in pruned["files"]) if pruned else frozenset()
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
         """Listed outputs that are missing or have another size."""
-        damaged = []
-        for file in self.files:
+        missing, folder = [], str(self.path)
+        for file in (self.record or {}).get("files", []):
             try:
-                intact = os.stat(self.path / file.path).st_size == file.bytes
+                intact = os.stat(f"{folder}/{file['path']}").st_size == file["bytes"]
             except OSError:
                 intact = False
             if not intact:
-                damaged.append(file.path)
-        return damaged
+                missing.append(file["path"])
+        return tuple(missing)
+
+    def damaged(self) -> list[str]:
+        """Listed outputs that are missing or have another size, those left out that were freed."""
+        return [path for path in self.missing if path not in self.freed]
+
+    @property
+    def pruned(self) -> bool:
+        """Whether outputs were freed and are missing: the job is done until something needs them."""
+        return not self.freed.isdisjoint(self.missing)
 
     @property
     def complete(self) -> bool:
         """Whether the job ended well and everything it listed is still there with its size."""
-        return self.marked_done and self.record is not None and not self.damaged()
+        return self.marked_done and self.record is not None and not self.missing
 
     @property
     def running(self) -> bool:
@@ -128,8 +155,25 @@ class JobFolder:
             return True
 
     @property
+    def queued(self) -> bool:
+        """Whether the job was started, but waits for a slot of its machine or in Slurm's queue."""
+        try:
+            process = read_json(self.path / f"{self.name}.pid") or {}
+        except DataError:  # it is being written
+            return True
+        if process.get("type") == "local":
+            return runs_here(process.get("pid"), self.path / self.name)
+        status = self.path / ".experimaestro" / "status.json"
+        with contextlib.suppress(DataError, OSError):
+            if (read_json(status) or {}).get("state") == "scheduled":
+                return True
+            return (self.path / f"{self.name}.pid").stat().st_mtime > status.stat().st_mtime  # submitted again
+        return False
+
+    @property
     def state(self) -> str:
-        """One of: done, running, failed, interrupted (started, then killed), waiting."""
+        """One of: done, pruned (done, outputs were freed), running, failed, damaged (done, outputs are missing),
+        interrupted (started, then killed), waiting."""
         if self.complete:
             return "done"
         if self.running:
@@ -137,8 +181,8 @@ class JobFolder:
         if f"{self.name}.failed" in self.entries or FAILURE in self.entries:
             return "failed"
         if self.marked_done:
-            return "damaged"
-        return "interrupted" if f"{self.name}.pid" in self.entries else "waiting"
+            return "pruned" if self.record is not None and not self.damaged() else "damaged"
+        return "interrupted" if f"{self.name}.pid" in self.entries and not self.queued else "waiting"
 
 
 class Workspace:
@@ -146,6 +190,7 @@ class Workspace:
 
     def __init__(self, path: Path):
         self.path = path
+        self._jobs: dict[str, Path] = {}
 
     @classmethod
     def resolve(cls, workdir: str | Path | None) -> "Workspace":
@@ -160,7 +205,9 @@ class Workspace:
         return self.path / "plans" / experiment / "plan.json"
 
     def job(self, task: str, identity: str) -> JobFolder:
-        return JobFolder(self.path / "jobs" / task / identity)
+        if task not in self._jobs:
+            self._jobs[task] = self.path / "jobs" / task
+        return JobFolder(self._jobs[task] / identity)
 
     def experiments(self) -> list[str]:
         """Names of the experiments that have a plan here, last planned first."""

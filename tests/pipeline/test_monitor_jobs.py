@@ -24,7 +24,7 @@ from xpm_ce.workspace import JobFolder
 
 pytestmark = pytest.mark.pipeline
 
-LONG = ("-c", "learner.steps=1500")
+LONG = ("-c", "learner.steps=900")
 """A training of some seconds, which can be watched"""
 
 
@@ -94,7 +94,7 @@ def open_page(environment, workspace_copy) -> Iterator[Callable[[], Page]]:
         assert process.wait(20) == 0
 
 
-def until(what: Callable[[], Any], *, seconds: float = 120) -> Any:
+def until(what: Callable[[], Any], *, seconds: float = 240) -> Any:
     """The first value that is true; fails after some time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -193,7 +193,7 @@ def test_a_killed_job_is_retried_while_the_run_it_belongs_to_goes_on(workspace_c
 
         assert page.post("retry", victim["id"])["ok"]
         until(lambda: page.get(f"job?id={victim['id']}")["state"] in ("running", "done"))
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=240)
         assert process.returncode == 1
         assert "Killed" in output
         until(lambda: {job["state"] for job in page.get("jobs")["jobs"]} == {"done"})

@@ -3,23 +3,24 @@
 import pytest
 
 from xpm_ce.errors import ConfigurationError
-from xpm_ce.launch.machines import LocalMachine, read_machine
+from xpm_ce.launch.file import read_launchers
+from xpm_ce.launch.machines import LocalMachine
 
 
 def machine(tmp_path, text):
     file = tmp_path / "launchers.yaml"
     file.write_text(text)
-    return read_machine(file)
+    return read_launchers(file).local
 
 
 def test_without_a_file_every_core_gets_a_job():
-    assert read_machine(None).slots == read_machine(None).cores
+    assert read_launchers(None).local.slots == read_launchers(None).local.cores
 
 
 def test_the_shipped_file_says_what_the_defaults_say():
     from pathlib import Path
 
-    assert read_machine(Path(__file__).parents[2] / "launchers.yaml") == LocalMachine()
+    assert read_launchers(Path(__file__).parents[2] / "launchers.yaml").local == LocalMachine()
 
 
 def test_jobs_at_once_are_bounded_by_cores_memory_and_the_file(tmp_path):

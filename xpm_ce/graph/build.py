@@ -12,14 +12,19 @@ from xpm_ce.errors import ConfigurationError, UnknownKeyError, XpmCeError
 from xpm_ce.evaluate.efficiency import Efficiency
 from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
+from xpm_ce.graph.costs import expect
+from xpm_ce.graph.naming import many_configurations
+from xpm_ce.graph.nearest import name_changes
 from xpm_ce.graph.needs import absent, needs_of_plan
+from xpm_ce.graph.past import PastJobs
 from xpm_ce.graph.plan import Plan, Result, source_warnings
-from xpm_ce.graph.planner import Planner
+from xpm_ce.graph.planner import Capabilities, Planner, only_fp32
 from xpm_ce.graph.prepared import PreparedSet
 from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_sets
 from xpm_ce.graph.sections import Evaluation, RunFile
 from xpm_ce.graph.siblings import take_over_finished_work
 from xpm_ce.graph.stages import START_FROM, paths_before, stage_before
+from xpm_ce.graph.states import State
 from xpm_ce.graph.study import DATA_SECTIONS, Study
 from xpm_ce.graph.wiring import Wiring
 from xpm_ce.measures import names
@@ -36,13 +41,25 @@ STAGE = "stage"
 """Coordinate of a learner that another one starts from"""
 
 
-def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",)) -> Plan:
-    """The plan of a study in a workspace; ConfigurationError where something cannot be built."""
-    planner = Planner(workspace, capabilities=capabilities)
+def planned(study: Study, workspace: Workspace, *, capabilities: Capabilities = only_fp32, slots: int = 1) -> Plan:
+    """The plan of a study in a workspace, where `slots` jobs run at once.
+
+    ConfigurationError where something cannot be built.
+    """
+    with many_configurations():
+        return _planned(study, Planner(workspace, capabilities=capabilities), slots)
+
+
+def _planned(study: Study, planner: Planner, slots: int) -> Plan:
     builder = Builder(study, planner)
     with declared_offline(study.offline):
         results = builder.build()
-    take_over_finished_work(planner)
+        planner.run_what_is_needed()
+    past = known_jobs(planner)
+    take_over_finished_work(planner, past)
+    name_changes(planner, past)
+    costs = expect(planner.jobs.values(), past, slots=slots)
+    past.save()
     planner.hashes.save()
     return Plan(
         experiment=study.id,
@@ -56,8 +73,17 @@ def planned(study: Study, workspace: Workspace, *, capabilities: tuple[str, ...]
         counts_of_queries=builder.counted,
         not_on_disk=absent(needs_of_plan(planner.jobs.values())),
         warnings=source_warnings(planner),
+        costs=costs,
         extensions=builder.wiring.extensions,
     )
+
+
+def known_jobs(planner: Planner) -> PastJobs:
+    """What the workspace knows of jobs, where some of the plan's must run; else there is nothing to know."""
+    past = PastJobs(planner.workspace)
+    if planner.any_folder and any(job.state is State.RUN for job in planner.jobs.values()):
+        past.learn(planner.jobs.values(), planner.records)
+    return past
 
 
 class Builder:

@@ -8,7 +8,9 @@ from typing import Any
 
 from xpm_ce.data.need import Need, NeededHere, Standing
 from xpm_ce.data.table import collection_class
-from xpm_ce.graph.planner import PlannedJob, State, configurations_below
+from xpm_ce.graph.naming import configurations_below
+from xpm_ce.graph.planner import PlannedJob
+from xpm_ce.graph.states import State
 from xpm_ce.protocols.judged_sets import ROWS
 
 

@@ -6,12 +6,16 @@ Written to `plan.json`, which tables, status and monitor read. This module does 
 import collections
 import dataclasses
 import datetime
+import json
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from xpm_ce import atomic
 from xpm_ce.data.need import Need
 from xpm_ce.extensions import Extension
-from xpm_ce.graph.planner import PlannedJob, Planner, State
+from xpm_ce.graph.costs import Costs
+from xpm_ce.graph.planner import PlannedJob, Planner
+from xpm_ce.graph.states import State
 from xpm_ce.workspace import Workspace
 
 SCHEMA = 1
@@ -50,6 +54,8 @@ class Plan:
     """What was set over the files with `-c`"""
     document: dict[str, Any] = dataclasses.field(default_factory=dict)
     """The configuration with all that was imported and set, its grid included"""
+    costs: Costs = dataclasses.field(default_factory=Costs)
+    """What the jobs to run are expected to cost together"""
     command: dict[str, Any] | None = None
     """What runs it again: arguments of `xpm-ce run`, and the folder that they are relative to; None where unknown"""
     extensions: tuple[Extension, ...] = ()
@@ -69,8 +75,20 @@ class Plan:
             kinds.setdefault(job.kind, {state.value: 0 for state in State})[job.state.value] += 1
         return kinds
 
-    def as_json(self) -> dict[str, Any]:
-        """The documented form: schema 1."""
+    def selected(
+        self, *, kinds: Collection[str] = (), tags: Collection[tuple[str, str]] = (), states: Collection[str] = ()
+    ) -> list[PlannedJob]:
+        """The jobs of some kinds, at some places of the grid, in some states; an empty filter lets all through."""
+        return [
+            job
+            for job in self.jobs
+            if (not kinds or job.kind in kinds)
+            and (not states or job.state.value in states)
+            and all(job.coordinates.get(axis) == value for axis, value in tags)
+        ]
+
+    def as_json(self, jobs: Sequence[PlannedJob] | None = None) -> dict[str, Any]:
+        """The documented form: schema 1, with all jobs or some of them."""
         return {
             "schema": SCHEMA,
             "experiment": self.experiment,
@@ -95,7 +113,11 @@ class Plan:
             ],
             "warnings": self.warnings,
             "table": self.table,
-            "results": [dataclasses.asdict(result) for result in self.results],
+            "cost": self.costs.as_json(),
+            "results": [
+                {"job": each.job, "system": each.system, "protocol": each.protocol, "coordinates": each.coordinates}
+                for each in self.results
+            ],
             "jobs": [
                 {
                     "kind": job.kind,
@@ -105,15 +127,28 @@ class Plan:
                     "state": job.state.value,
                     "coordinates": job.coordinates,
                     "depends_on": job.depends_on,
-                    "reason": {"kind": job.reason.why.value, "values": list(job.reason.values)},
+                    "reason": job.reason.as_json(),
+                    "cost": job.cost and job.cost.as_json(),
                 }
-                for job in self.jobs
+                for job in (self.jobs if jobs is None else jobs)
             ],
         }
 
+    def as_text(self, jobs: Sequence[PlannedJob] | None = None) -> str:
+        """The documented form as JSON, a line for each job and each result."""
+        plain = self.as_json(jobs)
+        long = {name: plain.pop(name) for name in ("results", "jobs")}
+        head = json.dumps(plain, indent=1, ensure_ascii=False).removesuffix("\n}")
+        lists = [
+            f' "{name}": [\n  ' + ",\n  ".join(json.dumps(each, ensure_ascii=False) for each in entries) + "\n ]"
+            for name, entries in long.items()
+        ]
+        return ",\n".join([head, *lists]) + "\n}\n"
+
     def write(self, workspace: Workspace) -> None:
         """Write `plan.json` into the workspace, atomically."""
-        atomic.write_json(workspace.plan_file(self.experiment), self.as_json())
+        with atomic.writing(workspace.plan_file(self.experiment)) as stream:
+            stream.write(self.as_text())
 
 
 def source_warnings(planner: Planner) -> list[str]:

@@ -4,49 +4,23 @@ experimaestro's dry run gives the same identifiers at several times the cost. Th
 """
 
 import dataclasses
-import enum
-import functools
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from experimaestro import Config, Task
-from experimaestro.generators import PathGenerator
-
-from xpm_ce.identity import HashCache, source_fingerprint
+from xpm_ce.graph.naming import configurations_below, named, upstream_tasks
+from xpm_ce.graph.states import Change, Reason, State, Why
+from xpm_ce.identity import HashCache, short, source_fingerprint
 from xpm_ce.workspace import JobFolder, Workspace
 
+if TYPE_CHECKING:
+    from xpm_ce.graph.costs import Cost
 
-class State(enum.StrEnum):
-    """What a run would do with a job."""
+__all__ = ["Change", "PlannedJob", "Planner", "Reason", "State", "Why", "configurations_below", "named"]
 
-    REUSE = "reuse"
-    RUN = "run"
-    BLOCKED = "blocked"
-
-
-class Why(enum.StrEnum):
-    """Why a job has its state: a closed set."""
-
-    DONE = "done"
-    NEVER_RUN = "never run"
-    FAILED = "failed before"
-    INTERRUPTED = "interrupted"
-    DAMAGED = "outputs missing"
-    NO_CAPABILITY = "machine lacks a capability"
-    UNAVAILABLE = "what it reads cannot be had here"
-    UPSTREAM_BLOCKED = "an input is blocked"
-
-
-@dataclasses.dataclass(frozen=True)
-class Reason:
-    """Why, and the values that go with it (damaged files, the missing capability, what cannot be had, the inputs)."""
-
-    why: Why
-    values: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.why.value}: {', '.join(self.values)}" if self.values else self.why.value
+NEEDERS = 3
+"""Jobs that need what was pruned, and that a reason names"""
 
 
 @dataclasses.dataclass
@@ -66,96 +40,32 @@ class PlannedJob:
     stale_source: bool = False
     after: list[str] = dataclasses.field(default_factory=list)
     """Those of `depends_on` that it takes no argument from, but waits for"""
+    pruned: bool = False
+    """Whether files of it were freed: it is reused until a job needs them"""
+    cost: "Cost | None" = None
+    """What it is expected to cost; None where it does not run, or nothing comparable has run"""
 
 
-def configurations_below(value: Any) -> Iterator[Any]:
-    """The configurations that the arguments of one hold directly, through lists and mappings."""
-    held = value.__xpm__.values if isinstance(value, Config) else value
-    for below in held.values() if isinstance(held, dict) else held:
-        if isinstance(below, Config):
-            yield below
-        elif isinstance(below, (list, dict)):
-            yield from configurations_below(below)
+Capabilities = Callable[[str, Any], tuple[str, ...]]
+"""Precisions that the machine of a job computes in hardware, by the job's kind and configuration"""
 
 
-def upstream_tasks(config: Any) -> list[Task]:
-    """The tasks that a configuration takes inputs from, directly, each once."""
-    found: dict[int, Task] = {}
-
-    def walk(holder: Any) -> None:
-        for below in configurations_below(holder):
-            task = below.__xpm__.task
-            if task is None:
-                walk(below)
-            else:
-                found[id(task)] = task
-
-    walk(config)
-    return list(found.values())
-
-
-def named(config: Any, workspace: Workspace) -> tuple[JobFolder, Any]:
-    """Name a task by its identifier: fills in its generated paths; gives its folder and its output, marked as such."""
-    information, value_type = config.__xpm__, type(config).__xpmtype__.value_type
-    information.validate()
-    # experimaestro 2.7 calls the `__validate__` of its own mixin, which does nothing, instead of the class's.
-    getattr(value_type, "__validate__", lambda config: None)(config)
-    _freeze(config)
-    folder = workspace.job(str(information.xpmtype.identifier.name), information.identifier.all.hex())
-    for name, generator in _generated(information.xpmtype):
-        if isinstance(generator, PathGenerator):
-            information.values[name] = folder.path / generator.path
-    information.task = config
-    if hasattr(value_type, "task_outputs"):
-        return folder, value_type.task_outputs(config, information.mark_output)
-    return folder, config
-
-
-@functools.cache
-def _generated(xpmtype: Any) -> list[tuple[str, Any]]:
-    """Arguments of a type whose values are generated; experimaestro's own look-up takes half of a plan's time."""
-    return [(name, each.generator) for name, each in xpmtype.arguments.items() if each.generator is not None]
-
-
-def _freeze(config: Any) -> None:
-    """Seal a configuration and those below, so that identifiers are computed once; fills in `default_factory`."""
-
-    information = config.__xpm__
-    if information._sealed:
-        return
-    for name, generator in _generated(information.xpmtype):
-        if information.values.get(name) is None and not isinstance(generator, PathGenerator):
-            information.values[name] = generator()
-    for below in configurations_below(config):
-        _freeze(below)
-    information._identifier, information._sealed = information.identifier, True
-
-
-def obstacles(task: Any) -> tuple[str, ...]:
-    """What keeps a task, or configurations that it holds and no other task makes, from being read here.
-
-    Each is a sentence with a remedy: the `obstacle` of a configuration that has one.
-    """
-    found: dict[str, None] = {}
-
-    def look(config: Any) -> None:
-        if obstacle := getattr(config, "obstacle", None):
-            found[obstacle] = None
-        for below in configurations_below(config):
-            if below.__xpm__.task is None:
-                look(below)
-
-    look(task)
-    return tuple(found)
+def only_fp32(_kind: str, _config: Any) -> tuple[str, ...]:
+    """What every machine computes."""
+    return ("fp32",)
 
 
 class Planner:
     """A submitter that plans: call it with a task, it gives the task's output; `jobs` holds every job once."""
 
-    def __init__(self, workspace: Workspace, *, capabilities: tuple[str, ...] = ("fp32",)):
+    def __init__(self, workspace: Workspace, *, capabilities: Capabilities = only_fp32):
         self.workspace, self.capabilities = workspace, capabilities
         self.hashes = HashCache(workspace.hashes)
         self.jobs: dict[str, PlannedJob] = {}
+        self.records: dict[str, dict[str, Any]] = {}
+        """outputs.json of jobs that will be reused"""
+        self._present: dict[str, frozenset[str]] = {}
+        self._obstacles: dict[int, tuple[str, ...]] = {}
 
     def __call__(self, config: Any, *, kind: str, coordinates: dict[str, str] | None = None) -> Any:
         folder, output = named(config, self.workspace)
@@ -163,33 +73,93 @@ class Planner:
         if identity in self.jobs:
             return self.jobs[identity].output
         inputs = [task.__xpm__.identifier.all.hex() for task in upstream_tasks(config)]
-        state, reason = self._state(config, folder, inputs)
+        state, reason = self._state(config, folder, inputs, kind=kind)
         record = folder.record if state is State.REUSE else None
+        if record:
+            self.records[identity] = record
         self.jobs[identity] = PlannedJob(
             kind, folder.task, identity, folder.path, dict(coordinates or {}), inputs, state, reason, config, output,
             stale_source=bool(record and record["source"] != source_fingerprint(record["task"])),
+            pruned=reason.why is Why.PRUNED,
         )  # fmt: skip
         return output
 
-    def _state(self, config: Any, folder: JobFolder, inputs: list[str]) -> tuple[State, Reason]:
+    def _state(self, config: Any, folder: JobFolder, inputs: list[str], *, kind: str) -> tuple[State, Reason]:
+        if folder.identity not in self._folders(folder.task):
+            return self._blocked(config, inputs, kind=kind) or (State.RUN, Reason(Why.NEVER_RUN))
         if folder.marked_done:
             damaged = folder.damaged() if folder.record else ["outputs.json"]
             if not damaged:
-                return State.REUSE, Reason(Why.DONE)
-            return self._blocked(config, inputs) or (State.RUN, Reason(Why.DAMAGED, tuple(damaged)))
+                return State.REUSE, Reason(Why.PRUNED if folder.pruned else Why.DONE)
+            return self._blocked(config, inputs, kind=kind) or (State.RUN, Reason(Why.DAMAGED, tuple(damaged)))
         why = {"failed": Why.FAILED, "interrupted": Why.INTERRUPTED}.get(folder.state, Why.NEVER_RUN)
-        return self._blocked(config, inputs) or (State.RUN, Reason(why))
+        return self._blocked(config, inputs, kind=kind) or (State.RUN, Reason(why))
 
-    def _blocked(self, config: Any, inputs: list[str]) -> tuple[State, Reason] | None:
+    @property
+    def any_folder(self) -> bool:
+        """Whether any job of the types planned has a folder."""
+        return any(self._present.values())
+
+    def _folders(self, task: str) -> frozenset[str]:
+        """Identities of the jobs of a type that have a folder."""
+        if task not in self._present:
+            try:
+                self._present[task] = frozenset(os.listdir(self.workspace.path / "jobs" / task))
+            except (FileNotFoundError, NotADirectoryError):
+                self._present[task] = frozenset()
+        return self._present[task]
+
+    def _blocked(self, config: Any, inputs: list[str], *, kind: str) -> tuple[State, Reason] | None:
         blocked = tuple(key for key in inputs if self.jobs[key].state is State.BLOCKED)
         if blocked:
             return State.BLOCKED, Reason(Why.UPSTREAM_BLOCKED, blocked)
-        if unavailable := obstacles(config):
+        if unavailable := self._obstacles_of(config):
             return State.BLOCKED, Reason(Why.UNAVAILABLE, unavailable)
         precision = config.__xpm__.values.get("precision")
-        if precision is not None and precision not in self.capabilities:
+        if precision is not None and precision not in self.capabilities(kind, config):
             return State.BLOCKED, Reason(Why.NO_CAPABILITY, (precision,))
         return None
+
+    def _obstacles_of(self, config: Any) -> tuple[str, ...]:
+        """What keeps a task, or configurations that it holds and no other task makes, from being read here.
+
+        Each is a sentence with a remedy: the `obstacle` of a configuration that has one.
+        """
+        known = self._obstacles.get(id(config))
+        if known is None:
+            found: dict[str, None] = {}
+            if obstacle := getattr(config, "obstacle", None):
+                found[obstacle] = None
+            for below in configurations_below(config):
+                if below.__xpm__.task is None:
+                    found.update(dict.fromkeys(self._obstacles_of(below)))
+            known = self._obstacles[id(config)] = tuple(found)
+        return known
+
+    def run_what_is_needed(self) -> None:
+        """Have pruned jobs run whose files a job that must run takes in, and what these need in turn.
+
+        To be asked when all jobs are known. Where one of them cannot run here, it is blocked, and so are those below.
+        """
+        needed: dict[str, list[PlannedJob]] = {}
+        for job in reversed(self.jobs.values()):
+            if job.identity in needed:
+                by = needed[job.identity]
+                first = [f"{each.kind} {short(each.identity)}" for each in by[:NEEDERS]]
+                others = [f"{len(by) - NEEDERS} more"] if len(by) > NEEDERS else []
+                job.state, job.reason = State.RUN, Reason(Why.PRUNED, (*first, *others))
+                self.records.pop(job.identity, None)
+            if job.state is State.RUN:
+                for identity in job.depends_on:
+                    if self.jobs[identity].pruned and identity not in job.after:
+                        needed.setdefault(identity, []).append(job)
+        if needed:
+            for job in self.jobs.values():
+                if job.state is State.RUN:
+                    job.state, job.reason = self._blocked(job.config, job.depends_on, kind=job.kind) or (
+                        job.state,
+                        job.reason,
+                    )
 
     def of_kind(self, kind: str) -> Iterator[PlannedJob]:
         return (job for job in self.jobs.values() if job.kind == kind)

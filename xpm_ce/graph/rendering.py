@@ -1,14 +1,19 @@
 """What a plan looks like as text. Gets records, prints nothing."""
 
 import collections
+from collections.abc import Sequence
 
+from xpm_ce.graph.costs import Costs
 from xpm_ce.graph.plan import Plan
-from xpm_ce.graph.planner import State, Why
+from xpm_ce.graph.planner import PlannedJob
+from xpm_ce.graph.states import State, Why
 from xpm_ce.identity import short
 from xpm_ce.workspace import coordinates_text
 
 NAMES = 6
 """Names of missing data sets that a plan shows"""
+REASONS = 16
+"""Lines of reasons that a plan shows"""
 
 
 def rendered_counts(plan: Plan) -> str:
@@ -20,12 +25,16 @@ def rendered_counts(plan: Plan) -> str:
     )
 
 
-def rendered_plan(plan: Plan, *, jobs: bool = False) -> str:
-    """Counts, counts by kind, what was counted in the data, what is blocked and why, warnings and, if asked for, every
-    job with its reason."""
+def rendered_plan(plan: Plan, *, jobs: Sequence[PlannedJob] | None = None) -> str:
+    """Counts, counts by kind, why jobs run and what they cost, what was counted in the data, what is blocked, warnings.
+
+    Where `jobs` are given, each of them with its reason, too.
+    """
     lines = [rendered_counts(plan)]
     for kind, counts in plan.counts_by_kind.items():
         lines.append(f"  {kind:<14}" + ", ".join(f"{count} {state}" for state, count in counts.items() if count))
+    lines += _reasons(plan.jobs)
+    lines += _costs(plan.costs)
     counted: dict[str, list[str]] = {}
     for name, value in plan.counts_of_queries.items():
         counted.setdefault(value, []).append(name)
@@ -36,13 +45,63 @@ def rendered_plan(plan: Plan, *, jobs: bool = False) -> str:
     lines += [f"Blocked: {cause} ({count} jobs, and those that need them)" for cause, count in causes.items()]
     lines += _not_on_disk(plan)
     lines += [f"Warning: {warning}" for warning in plan.warnings]
-    if jobs:
-        lines += [
-            f"  {short(job.identity)}  {job.state.value:<7} {job.kind:<12} {coordinates_text(job.coordinates):<48} "
-            f"{job.reason}"
-            for job in plan.jobs
-        ]
+    lines += [_job(job) for job in jobs or ()]
     return "\n".join(lines)
+
+
+def _job(job: PlannedJob) -> str:
+    cost = f" (about {duration(job.cost.expected)})" if job.cost is not None else ""
+    return (
+        f"  {short(job.identity)}  {job.state.value:<7} {job.kind:<12} {coordinates_text(job.coordinates):<48} "
+        f"{job.reason}{cost}"
+    )
+
+
+def _reasons(jobs: Sequence[PlannedJob]) -> list[str]:
+    """Why jobs run, those of one kind with one reason together; nothing where none has more to say than its state."""
+    told = collections.Counter((job.kind, _reason(job)) for job in jobs if job.state is State.RUN)
+    if not any(reason != str(Why.NEVER_RUN.value) for _, reason in told):
+        return []
+    lines = [f"  {count:>5} {kind}: {reason}" for (kind, reason), count in told.items()]
+    more = [f"  and {len(lines) - REASONS} more reasons: --jobs"] if len(lines) > REASONS else []
+    return ["To run:", *lines[:REASONS], *more]
+
+
+def _reason(job: PlannedJob) -> str:
+    return job.reason.why.value if job.reason.why in (Why.DAMAGED, Why.PRUNED) else str(job.reason)
+
+
+def _costs(costs: Costs) -> list[str]:
+    """What the jobs to run are expected to cost together; nothing where none runs."""
+    unknown = ", ".join(f"{count} {kind}" for kind, count in costs.unknown.items())
+    if not costs.jobs:
+        return [f"Cost: unknown, for nothing comparable has run here ({unknown})"] if unknown else []
+    slots = f"{costs.slots} job{'s' if costs.slots > 1 else ''} at once"
+    parts = [
+        f"about {duration(costs.expected)} of computation ({duration(costs.low)} to {duration(costs.high)})",
+        f"{duration(costs.wall)} with {slots}",
+        size(costs.bytes),
+    ]
+    if costs.gpu_seconds:
+        parts.insert(2, f"{costs.gpu_seconds / 3600:.2g} GPU hours")
+    return [f"Cost: {', '.join(parts)}" + (f"; unknown for {unknown}" if unknown else "")]
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that fits: 0.4 s, 41 min, 3.5 h."""
+    for limit, unit, name in ((100, 1, "s"), (100 * 60, 60, "min"), (100 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.2g} {name}"
+    return f"{seconds / 86400:.3g} days"
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that fits: 38 MB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
 
 
 def _not_on_disk(plan: Plan) -> list[str]:

@@ -7,34 +7,27 @@ saves work, and the result is the same without it.
 
 from typing import Any
 
-from xpm_ce.graph.planner import PlannedJob, Planner, State
+from xpm_ce.graph.past import PastJobs
+from xpm_ce.graph.planner import PlannedJob, Planner
+from xpm_ce.graph.states import State
 from xpm_ce.learn.schedules import SCHEDULES, Course
-from xpm_ce.workspace import Workspace, read_json
 
 
-def take_over_finished_work(planner: Planner) -> None:
+def take_over_finished_work(planner: Planner, past: PastJobs) -> None:
     """Point jobs that must run to the work that they can take over."""
-    take_over_other_depths(planner)
-    continue_shorter_trainings(planner)
+    take_over_other_depths(planner, past)
+    continue_shorter_trainings(planner, past)
 
 
 # -- re-ranking at another depth ----------------------------------------------------------------------------
 
 
-def finished_depths(workspace: Workspace, task: str) -> set[int]:
-    """Every depth at which something was re-ranked in this workspace."""
-    depths = set()
-    for counts in (workspace.path / "jobs" / task).glob("*/counts.json"):
-        depths.add(read_json(counts)["depth"])
-    return depths
-
-
-def take_over_other_depths(planner: Planner) -> int:
+def take_over_other_depths(planner: Planner, past: PastJobs) -> int:
     """Point each re-ranking that must run to a finished one at another depth, deeper ones first; how many there are."""
     missing = [job for job in planner.of_kind("rerank") if job.state is State.RUN]
     if not missing:
         return 0
-    depths = finished_depths(planner.workspace, missing[0].task)
+    depths = {finished.fields["depth"] for _, finished in past.finished(missing[0].task)}
     found = 0
     for job in missing:
         wanted = job.config.__xpm__.values["depth"]
@@ -51,7 +44,7 @@ def take_over_other_depths(planner: Planner) -> int:
 # -- training for more steps --------------------------------------------------------------------------------
 
 
-def continue_shorter_trainings(planner: Planner) -> int:
+def continue_shorter_trainings(planner: Planner, past: PastJobs) -> int:
     """Point each learner that must run to the longest shorter one whose state it can go on with; how many there are.
 
     That is a finished one, or one that must run in this plan: it then comes first, and the longer one waits for it.
@@ -60,7 +53,7 @@ def continue_shorter_trainings(planner: Planner) -> int:
     candidates = [job for job in missing if _common_steps(job.config)]
     if not candidates:
         return 0
-    lengths = finished_lengths(planner.workspace, candidates[0].task)
+    lengths = {finished.fields["steps"] for _, finished in past.finished(candidates[0].task)}
     lengths |= {job.config.__xpm__.values["steps"] for job in candidates}
     return sum(_continue(planner, job, lengths) for job in candidates)
 
@@ -80,11 +73,6 @@ def _continue(planner: Planner, job: PlannedJob, lengths: set[int]) -> bool:
         values["continue_from"] = folder.path
         return True
     return False
-
-
-def finished_lengths(workspace: Workspace, task: str) -> set[int]:
-    """Every number of steps for which something was trained in this workspace."""
-    return {read_json(kept)["steps"] for kept in (workspace.path / "jobs" / task).glob("*/kept.json")}
 
 
 def _common_steps(learner: Any) -> int:

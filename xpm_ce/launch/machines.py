@@ -1,20 +1,47 @@
-"""The machine that launchers.yaml describes: how many jobs at once, with how many threads, and what it can compute.
+"""Where jobs can run and what they need: the local machine, Slurm partitions, and a requirement per kind of job.
 
-This module does not know experimaestro: `launch/local.py` turns a `LocalMachine` into a launcher.
+What launchers.yaml says, as values; `launch/file.py` reads it. This module knows neither experimaestro nor Slurm.
 """
 
 import dataclasses
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from xpm_ce.errors import ConfigurationError, UnknownKeyError
+from xpm_ce.errors import ConfigurationError
 
 FILE_NAME = "launchers.yaml"
+LOCAL = "local"
 CAPABILITIES = ("fp32", "tf32", "bf16", "int8")
 """Precisions that a machine can declare; a job that asks for another one is blocked in the plan"""
+KINDS = (
+    "collection", "store", "tokenizer", "tokens", "index", "retrieve", "training set", "candidates", "join", "cut",
+    "learn", "rerank", "efficiency", "measure",
+)  # fmt: skip
+"""Kinds of jobs, as `graph` names them"""
+ALL_KINDS = "all"
+"""Key of the requirement that holds for every kind without one of its own"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gpus:
+    """The GPUs of the local machine, each given to one job at a time."""
+
+    devices: tuple[str, ...] = ()
+    """Their names in CUDA_VISIBLE_DEVICES"""
+
+    memory_gib: float | None = None
+    """Memory of each, in GiB; None where nobody said"""
+
+    capabilities: tuple[str, ...] | None = None
+    """Precisions that they compute in hardware; by default those of the machine"""
+
+
+def gpus_of_this_machine() -> Gpus:
+    """The GPUs that the operating system shows as /dev/nvidia0 and so on."""
+    numbers = (re.fullmatch(r"nvidia(\d+)", name) for name in os.listdir("/dev"))
+    return Gpus(devices=tuple(sorted((found[1] for found in numbers if found), key=int)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,21 +55,29 @@ class LocalMachine:
     """Memory that jobs may use together, in GiB; no limit where absent"""
 
     memory_per_job_gib: float = 4.0
-    """Memory that one job is expected to need, in GiB; has no effect without `memory_gib`"""
+    """Memory of a slot, in GiB; has no effect without `memory_gib`"""
 
     parallel_jobs: int | None = None
-    """Jobs at once; by default as many as cores and memory allow"""
+    """Slots: jobs at once; by default as many as cores and memory allow; 0: nothing runs here"""
 
     threads_per_job: int = 1
-    """OMP_NUM_THREADS of each job"""
+    """Threads of a slot: OMP_NUM_THREADS of a job whose kind requires no other number"""
 
     capabilities: tuple[str, ...] = ("fp32",)
     """Precisions that this machine computes in hardware: fp32, tf32, bf16, int8"""
+
+    gpus: Gpus = dataclasses.field(default_factory=gpus_of_this_machine)
+    """GPUs; by default those that the operating system shows"""
+
+    lock_folder: Path | None = None
+    """Where slots and devices are locked for all processes of this user and machine; on a local file system"""
 
     def __post_init__(self) -> None:
         for name in ("cores", "threads_per_job", "memory_per_job_gib"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be positive", remedy="Give a number above 0.")
+        if self.parallel_jobs is not None and self.parallel_jobs < 0:
+            raise ConfigurationError("parallel_jobs is negative", remedy="Give 0 where nothing is to run here.")
         if self.parallel_jobs is not None and self.parallel_jobs * self.threads_per_job > self.cores:
             raise ConfigurationError(
                 f"{self.parallel_jobs} jobs of {self.threads_per_job} threads do not fit {self.cores} cores",
@@ -51,72 +86,126 @@ class LocalMachine:
 
     @property
     def slots(self) -> int:
-        """Jobs that run at once."""
-        slots = self.parallel_jobs or max(1, self.cores // self.threads_per_job)
-        if self.memory_gib is not None:
+        """Jobs of one slot that run at once."""
+        slots = max(1, self.cores // self.threads_per_job) if self.parallel_jobs is None else self.parallel_jobs
+        if self.memory_gib is not None and slots:
             slots = min(slots, max(1, int(self.memory_gib // self.memory_per_job_gib)))
         return slots
 
 
-def read_machine(path: Path | None) -> LocalMachine:
-    """The machine described in `path`; all cores and fp32 where `path` is None.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Partition:
+    """A Slurm partition, as one job may use it."""
 
-    ConfigurationError with file:line for an unknown key or a value of the wrong type.
-    """
-    if path is None:
-        return LocalMachine()
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot read the launchers file ({error.strerror})", where=str(path), remedy="Give --launchers FILE."
-        ) from error
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigurationError("this is not YAML", where=where, remedy=str(error).splitlines()[0]) from error
-    sections = _mapping(root, path, valid={"local"}, prefix="")
-    if "local" not in sections:
-        return LocalMachine()
-    types = {
-        "cores": int, "memory_gib": float, "memory_per_job_gib": float, "parallel_jobs": int,
-        "threads_per_job": int, "capabilities": list,
-    }  # fmt: skip
-    values: dict[str, Any] = {}
-    for key, node in _mapping(sections["local"], path, valid=set(types), prefix="local.").items():
-        values[key] = _value(node, types[key], where=f"{path}:{node.start_mark.line + 1}", key=f"local.{key}")
-    try:
-        return LocalMachine(**values)
-    except ConfigurationError as error:
-        line = sections["local"].start_mark.line + 1
-        raise ConfigurationError(error.what, where=f"{path}:{line}", remedy=error.remedy) from error
+    name: str
+    """What launchers.yaml calls it"""
+
+    partition: str
+    """What Slurm calls it; by default the same"""
+
+    time: int | None = None
+    """Longest time of one job, in seconds; no limit where absent"""
+
+    memory_gib: float | None = None
+    """Most memory of one job, in GiB; no limit where absent"""
+
+    cores: int | None = None
+    """Most cores of one job; no limit where absent"""
+
+    gpus: int = 0
+    """Most GPUs of one job"""
+
+    gpu_memory_gib: float | None = None
+    """Memory of each GPU, in GiB; None where nobody said"""
+
+    capabilities: tuple[str, ...] = ("fp32",)
+    """Precisions that its nodes compute in hardware: fp32, tf32, bf16, int8"""
+
+    account: str | None = None
+    """Slurm account that is charged"""
+
+    qos: str | None = None
+    """Slurm quality of service"""
+
+    constraint: str | None = None
+    """Slurm's expression over features of nodes"""
+
+    sbatch: tuple[str, ...] = ()
+    """Further options of sbatch, such as --reservation=NAME"""
+
+    prologue: tuple[str, ...] = ()
+    """Shell lines before the job's own command, such as `module load cuda`"""
+
+    parallel_jobs: int | None = None
+    """Jobs in Slurm's queue at once; no limit where absent"""
+
+    interval: float = 30.0
+    """Seconds between two questions to sacct, for all jobs together"""
+
+    binaries: Path = Path("/usr/bin")
+    """Folder of sbatch, sacct, squeue and scancel"""
+
+    def __post_init__(self) -> None:
+        for name in ("time", "memory_gib", "cores", "gpu_memory_gib", "parallel_jobs", "interval"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigurationError(f"{name} must be positive", remedy="Give a number above 0.")
+        if self.gpus < 0:
+            raise ConfigurationError("gpus is negative", remedy="Give 0 where a job gets none.")
 
 
-def _mapping(node: yaml.Node | None, path: Path, *, valid: set[str], prefix: str) -> dict[str, yaml.Node]:
-    if node is None:
-        return {}
-    where = f"{path}:{node.start_mark.line + 1}"
-    if not isinstance(node, yaml.MappingNode):
-        raise ConfigurationError(f"{prefix or 'the file'} must hold keys and values", where=where)
-    entries = {}
-    for key, value in node.value:
-        if key.value not in valid:
-            raise UnknownKeyError(f"{prefix}{key.value}", valid, where=f"{path}:{key.start_mark.line + 1}")
-        entries[key.value] = value
-    return entries
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """What jobs of one kind need, and where they may run."""
+
+    threads: int | None = None
+    """Cores of a job, which is its OMP_NUM_THREADS too; by default `local.threads_per_job`, 1 in Slurm"""
+
+    memory_gib: float | None = None
+    """Memory of a job, in GiB; by default `local.memory_per_job_gib`, the partition's own default in Slurm"""
+
+    gpus: int = 0
+    """GPUs of a job; a job whose `device` is cuda needs one in any case"""
+
+    gpu_memory_gib: float | None = None
+    """Memory that each of its GPUs must have, in GiB"""
+
+    time: int | None = None
+    """Seconds that one attempt needs at most, which Slurm is asked for; by default the partition's longest"""
+
+    exclusive: bool = False
+    """Whether nothing else of ours runs beside it on the local machine, as timings want"""
+
+    on: tuple[str, ...] = ()
+    """`local` and names of partitions, in the order in which they are tried; by default all, local first"""
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "memory_gib", "gpu_memory_gib", "time"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigurationError(f"{name} must be positive", remedy="Give a number above 0.")
+        if self.gpus < 0:
+            raise ConfigurationError("gpus is negative", remedy="Give 0 where none is needed.")
 
 
-def _value(node: yaml.Node, kind: type, *, where: str, key: str) -> Any:
-    value = yaml.safe_load(yaml.serialize(node))
-    if kind is list:
-        if not isinstance(value, list) or not set(value) <= set(CAPABILITIES):
-            raise ConfigurationError(
-                f"{key} must be a list of {', '.join(CAPABILITIES)}", where=where, remedy=f"Found {value!r}."
-            )
-        return tuple(sorted(value))
-    allowed = (int, float) if kind is float else (int,)
-    if isinstance(value, bool) or not isinstance(value, allowed):
-        raise ConfigurationError(f"{key} must be a number", where=where, remedy=f"Found {value!r}.")
-    return kind(value)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Launchers:
+    """All that launchers.yaml says."""
+
+    local: LocalMachine = dataclasses.field(default_factory=LocalMachine)
+    partitions: Mapping[str, Partition] = dataclasses.field(default_factory=dict)
+    requirements: Mapping[str, Requirement] = dataclasses.field(default_factory=dict)
+    file: Path | None = None
+    lines: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Line of each kind's requirement in the file"""
+
+    def requirement(self, kind: str) -> Requirement:
+        """What jobs of a kind need; nothing where the file does not say."""
+        return self.requirements.get(kind) or self.requirements.get(ALL_KINDS) or Requirement()
+
+    def where(self, kind: str) -> str:
+        """file:line of a kind's requirement; the file alone where it has none, nothing without a file."""
+        if self.file is None:
+            return ""
+        line = self.lines.get(kind) or self.lines.get(ALL_KINDS)
+        return f"{self.file}:{line}" if line else str(self.file)

@@ -1,20 +1,32 @@
-"""Slots: how many jobs run at once, and which of the waiting ones goes next.
+"""Slots of one run: how many of its jobs are started at once, and which of the waiting ones goes next.
 
 experimaestro's own tokens hold one global lock while they wait, so that jobs with free slots wait behind others and
-come first come first served; a slot waits for the job's inputs first, then in a heap by priority. It knows one process:
-two runs on one machine have slots each.
+come first come first served; a slot waits for the job's inputs first, then in a heap by priority. It knows one process;
+`launch/admission.py` counts the jobs of all processes of a machine.
 """
 
 import asyncio
 import heapq
 import itertools
 import threading
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from experimaestro.locking import Lock
 from experimaestro.scheduler.base import Listener
 from experimaestro.scheduler.dependencies import Dependency, Resource
 from experimaestro.scheduler.jobs import JobDependency
+
+
+class _Waiting(NamedTuple):
+    """A job in the heap: sorted by priority, then by who asked first."""
+
+    priority: int
+    order: int
+    wanted: int
+    job: int
+    loop: asyncio.AbstractEventLoop
+    granted: asyncio.Future
 
 
 class Slots(Resource, Listener):
@@ -23,53 +35,58 @@ class Slots(Resource, Listener):
     def __init__(self, count: int):
         super().__init__()
         self._free = count
-        self._waiting: list[tuple[int, int, asyncio.AbstractEventLoop, asyncio.Future]] = []
+        self._waiting: list[_Waiting] = []
         self._order = itertools.count()
-        self._holders: set[int] = set()
+        self._holders: dict[int, int] = {}
         self._lock = threading.Lock()
 
-    def request(self, priority: int) -> "SlotDependency":
-        """A dependency that is met when a slot is free and no waiting job has a smaller `priority`."""
-        return SlotDependency(self, priority, next(self._order))
+    def next_order(self) -> int:
+        """The place of a request among those of equal priority."""
+        return next(self._order)
 
-    async def acquire(self, job: Any, priority: int, order: int) -> None:
+    async def acquire(self, job: Any, priority: int, order: int, *, count: int = 1) -> None:
         loop = asyncio.get_running_loop()
         with self._lock:
             if id(job) in self._holders:  # a resumable job that starts again after a time limit
                 return
-            if self._free > 0:
-                self._free -= 1
-                self._holders.add(id(job))
+            if self._free >= count and not self._waiting:
+                self._free -= count
+                self._holders[id(job)] = count
                 return
             granted = loop.create_future()
-            heapq.heappush(self._waiting, (priority, order, loop, granted))
+            heapq.heappush(self._waiting, _Waiting(priority, order, count, id(job), loop, granted))
+            self._grant()
         await granted
-        with self._lock:
-            self._holders.add(id(job))
 
     def release(self, job: Any) -> None:
         with self._lock:
-            if id(job) not in self._holders:
-                return
-            self._holders.remove(id(job))
-            if not self._waiting:
-                self._free += 1
-                return
-            _, _, loop, granted = heapq.heappop(self._waiting)
-        loop.call_soon_threadsafe(granted.set_result, None)
+            self._free += self._holders.pop(id(job), 0)
+            self._grant()
+
+    def _grant(self) -> None:
+        """Give free slots to those who wait, in their order; who needs more than are free holds up the others."""
+        while self._waiting and self._waiting[0].wanted <= self._free:
+            first = heapq.heappop(self._waiting)
+            self._free -= first.wanted
+            self._holders[first.job] = first.wanted
+            first.loop.call_soon_threadsafe(first.granted.set_result, None)
 
     def on_job_state_changed(self, job: Any) -> None:
-        """A job that ended, whatever the reason, gives its slot back."""
+        """A job that ended, whatever the reason, gives its slots back."""
         if job.scheduler_state.finished():
             self.release(job)
 
 
 class SlotDependency(Dependency):
-    """A job's wait for a slot; static for experimaestro, so that nobody else's wait blocks it."""
+    """A job's wait for slots, of several sorts one after the other, in an order that is the same for all jobs.
 
-    def __init__(self, slots: Slots, priority: int, order: int):
-        super().__init__(slots)
-        self.slots, self.priority, self.order = slots, priority, order
+    Static for experimaestro, so that nobody else's wait blocks it.
+    """
+
+    def __init__(self, wanted: Sequence[tuple[Slots, int]], priority: int):
+        super().__init__(wanted[0][0])
+        self.priority = priority
+        self.wanted = [(slots, count, slots.next_order()) for slots, count in wanted]
 
     async def aio_lock(self, timeout: float = 0) -> Lock:
         if self.target is None:
@@ -77,12 +94,13 @@ class SlotDependency(Dependency):
         for dependency in self.target.dependencies:
             if isinstance(dependency, JobDependency):
                 await dependency.aio_lock()
-        await self.slots.acquire(self.target, self.priority, self.order)
+        for slots, count, order in self.wanted:
+            await slots.acquire(self.target, self.priority, order, count=count)
         return _Held()
 
 
 class _Held(Lock):
-    """Nothing to hold: the slot is given back when the job's state says that it ended."""
+    """Nothing to hold: the slots are given back when the job's state says that it ended."""
 
     async def _aio_acquire(self) -> None: ...
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from xpm_ce.graph.planner import PlannedJob, State, configurations_below
 from xpm_ce.launch.local import LocalLauncher
+from xpm_ce.launch.site import Site
+from xpm_ce.launch.slurm import PartitionLauncher
 from xpm_ce.workspace import JobFolder
 
 UNLIMITED_RETRIES = 10**9
@@ -41,25 +43,35 @@ class Outcome:
     blocked: list[str]
 
 
-def submit(jobs: Iterable[PlannedJob], *, experiment: Any, launcher: LocalLauncher) -> None:
-    """Submit the jobs that a plan says must run, in the plan's order (inputs first)."""
+def submit(jobs: Iterable[PlannedJob], *, experiment: Any, site: Site) -> None:
+    """Submit the jobs that a plan says must run, in the plan's order (inputs first), each to its machine."""
     jobs = list(jobs)
     reused = frozenset(job.identity for job in jobs if job.state is State.REUSE)
-    experiment.scheduler.addlistener(launcher.slots)
+    launchers = {job.identity: site.launcher(job) for job in jobs if job.state is State.RUN}
+    for slots in site.slots:
+        experiment.scheduler.addlistener(slots)
     submitted: dict[str, Any] = {}
     for job in jobs:
         if job.state is not State.RUN:
             continue
-        folder = JobFolder(job.folder)
-        if folder.marked_done:  # something it listed is gone: experimaestro would believe the marker
+        folder, launcher = JobFolder(job.folder), launchers[job.identity]
+        if folder.marked_done and not folder.complete:  # experimaestro would believe the marker
             os.replace(folder.done_marker, folder.done_marker.with_suffix(".damaged"))
         _mark_loaded(job.config, reused)
         information = job.config.__xpm__
         information.task = None  # set while planning; a task that is its own upstream has no dependencies
         information.add_dependencies(*(submitted[identity].dependency() for identity in job.after))
-        launcher.submit_listeners = [lambda submitted, kind=job.kind: launcher.request_slot(submitted, kind)]
+        launcher.submit_listeners = [
+            lambda submitted, kind=job.kind, launcher=launcher: _prepared(submitted, launcher, kind)
+        ]
         information.submit(None, launcher, max_retries=UNLIMITED_RETRIES)
         submitted[job.identity] = information
+
+
+def _prepared(job: Any, launcher: LocalLauncher | PartitionLauncher, kind: str) -> None:
+    """Make a submitted job wait for its slots, and ready to be started more than once."""
+    job.python_path = tuple(job.python_path)  # experimaestro 2.7 has an iterator, which is empty at the second start
+    launcher.request_slot(job, kind)
 
 
 def _mark_loaded(config: Any, reused: frozenset[str]) -> None:

@@ -1,0 +1,253 @@
+"""An experimaestro launcher for a Slurm partition: what a job asks for, its script, and what becomes of it.
+
+A job that left because its time was up, was pre-empted or lost its node is submitted again, as long as the last attempt
+brought it further. This module does not know what a job computes.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import shlex
+from pathlib import Path
+from typing import Any
+
+from experimaestro.connectors import Connector, Process, ProcessBuilder, ProcessState
+from experimaestro.launchers.slurm import SlurmLauncher, SlurmOptions
+from experimaestro.scriptbuilder import PythonScriptBuilder
+
+from xpm_ce import atomic
+from xpm_ce.launch.accounts import GOING_ON, WAITING, accounts, ask, in_queue
+from xpm_ce.launch.local import set_threads
+from xpm_ce.launch.machines import Partition
+from xpm_ce.launch.placement import Need
+from xpm_ce.launch.priorities import priority
+from xpm_ce.launch.progress import Attempts, left_for_time
+from xpm_ce.launch.sharing import JobConnector
+from xpm_ce.launch.slots import SlotDependency, Slots
+from xpm_ce.workspace import FAILURE
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks at a job's own markers, which say sooner than Slurm that it has ended"""
+NICE = 100
+"""How much further back in Slurm's queue a job stands for each step of its kind's priority"""
+NOT_ITS_FAULT = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED")
+"""States after which any job is submitted again"""
+CAUSES = {
+    "TIMEOUT": ("TimeLimit", "the job met its time limit", "Raise its `time` in launchers.yaml."),
+    "DEADLINE": ("TimeLimit", "the job met its deadline", "Raise its `time` in launchers.yaml."),
+    "OUT_OF_MEMORY": (
+        "OutOfMemory", "the job needed more memory than it was given",
+        "Raise `memory_gib` of its kind in launchers.yaml, or lower tokens_per_batch.",
+    ),
+    "CANCELLED": ("Cancelled", "the job was cancelled", "Run the same command again to continue."),
+    "NEVER_STARTS": (
+        "NeverStarts", "Slurm would never have started the job, so it was cancelled",
+        "Compare launchers.yaml with `scontrol show partition`.",
+    ),
+}  # fmt: skip
+"""What Slurm's last word about a job means, where the job itself said nothing"""
+
+logger = logging.getLogger(__name__)
+
+
+class PartitionLauncher(SlurmLauncher):
+    """Runs jobs of one kind's need in a partition."""
+
+    def __init__(self, partition: Partition, need: Need, *, kind: str, queue: Slots | None):
+        time = need.time or partition.time
+        options = SlurmOptions(
+            time=SlurmOptions.format_time(time) if time else None,
+            account=partition.account,
+            qos=partition.qos,
+            partition=partition.partition,
+            constraint=partition.constraint,
+            mem=f"{round(need.memory_gib * 1024)}M" if need.memory_gib else None,
+            cpus_per_task=str(need.threads or 1),
+            gpus_per_node=need.gpus or None,
+        )
+        super().__init__(
+            connector=JobConnector(), options=options, interval=partition.interval, binpath=str(partition.binaries)
+        )
+        self.partition, self.kind, self.queue = partition, kind, queue
+        set_threads(self, need.threads or 1)
+        _register()
+
+    def scriptbuilder(self) -> "PartitionScript":
+        return PartitionScript(self)
+
+    def processbuilder(self) -> "PartitionProcessBuilder":
+        return PartitionProcessBuilder(self)
+
+    def launcher_info_code(self) -> str:
+        """What a job's script does before anything else: say who knows its time limit."""
+        return (
+            "    from experimaestro.taskglobals import Env\n"
+            "    from xpm_ce.launch.walltime import Walltime\n"
+            f"    Env.instance().launcher_info = Walltime({str(self.binpath)!r})\n"
+        )
+
+    def request_slot(self, job, kind: str) -> None:
+        """Make `job` wait until it may enter Slurm's queue, where the partition bounds how many may."""
+        if self.queue is not None:
+            job.dependencies.add(SlotDependency([(self.queue, 1)], priority(kind)))
+
+
+class PartitionScript(PythonScriptBuilder):
+    """Writes what sbatch is given: options, prologue, and the job's Python script through srun."""
+
+    def __init__(self, launcher: PartitionLauncher):
+        super().__init__()
+        self.launcher = launcher
+        self.processtype = "slurm"
+
+    def write(self, job: Any) -> Path:
+        script = super().write(job)
+        launcher, partition = self.launcher, self.launcher.partition
+        options = [
+            *launcher.options.args(),
+            f"--job-name={job.name}-{job.identifier[:8]}",
+            f"--chdir={script.parent}",
+            f"--output={job.stdout}",
+            f"--error={job.stderr}",
+            "--open-mode=append",
+            "--no-requeue",  # sacct calls a job PREEMPTED that waits in the queue again: we submit it again ourselves
+            f"--nice={NICE * priority(launcher.kind)}",
+            *partition.sbatch,
+        ]
+        lines = [
+            "#!/bin/sh",
+            f"# resumable: {'yes' if job.resumable else 'no'}",
+            *(f"#SBATCH {shlex.quote(option)}" for option in options),
+            *partition.prologue,
+            # srun does not take the number of cores over from sbatch (since Slurm 22.05)
+            f"exec srun --ntasks=1 --cpus-per-task={launcher.options.cpus_per_task} {shlex.quote(str(script))}",
+        ]
+        batch = job.jobpath / f"{job.name}.sh"
+        batch.write_text("\n".join(lines) + "\n")
+        launcher.connector.setExecutable(batch, True)
+        return batch
+
+
+class PartitionProcessBuilder(ProcessBuilder):
+    """Hands a job's script to sbatch."""
+
+    def __init__(self, launcher: PartitionLauncher):
+        super().__init__()
+        self.launcher = launcher
+
+    def start(self, task_mode: bool = False) -> "PartitionProcess":
+        script = Path(self.command[0])
+        job = submit(self.launcher.binpath, script)
+        return PartitionProcess(job, script, binaries=self.launcher.binpath, interval=self.launcher.interval)
+
+
+def submit(binaries: Path, script: Path) -> str:
+    """Submit a batch script; Slurm's number of the job."""
+    return ask(binaries, "sbatch", "--parsable", str(script)).strip().partition(";")[0]
+
+
+class PartitionProcess(Process):
+    """A job in Slurm, through all its attempts."""
+
+    host_dependent = False
+
+    def __init__(self, job: str, script: Path, *, binaries: Path, interval: float):
+        self.job, self.script, self.binaries, self.interval = job, script, binaries, interval
+
+    def __repr__(self) -> str:
+        return f"slurm:{self.job}"
+
+    # -- how experimaestro remembers it -------------------------------------------------------------------------
+
+    def tospec(self) -> dict[str, Any]:
+        options = [["binpath", str(self.binaries)], ["interval", self.interval]]
+        return {"type": "slurm", "pid": self.job, "options": options, "script": str(self.script)}
+
+    @classmethod
+    def fromspec(cls, connector: Connector, spec: dict[str, Any]) -> "PartitionProcess | None":
+        """The job that a file names, None where it is not in Slurm's queue."""
+        options = dict(spec.get("options", ()))
+        binaries = Path(options.get("binpath", "/usr/bin"))
+        if "script" not in spec or not in_queue(binaries, spec["pid"]):
+            return None
+        return cls(spec["pid"], Path(spec["script"]), binaries=binaries, interval=options.get("interval", 30.0))
+
+    # -- what becomes of it -------------------------------------------------------------------------------------
+
+    async def aio_state(self, timeout: float | None = None) -> ProcessState:
+        if self._marker(".done").exists():
+            return ProcessState.DONE
+        live = await asyncio.to_thread(in_queue, self.binaries, self.job)
+        return ProcessState.RUNNING if live else ProcessState.ERROR
+
+    async def aio_wait(self) -> int:
+        """Wait for the end of the last attempt; 0 where the job ended well."""
+        attempts = Attempts(self.script.parent)
+        while True:
+            state = await self._attempt()
+            if state == "COMPLETED" and self._marker(".done").exists():
+                return 0
+            if not self._again(state, attempts):
+                self._explain(state, attempts)
+                return 1
+            logger.info("%s ended with %s and is submitted again", self, state)
+            self._marker(".failed").unlink(missing_ok=True)
+            self.job = await asyncio.to_thread(submit, self.binaries, self.script)
+            atomic.write_json(self._marker(".pid"), self.tospec())
+
+    def wait(self) -> int:
+        return asyncio.run(self.aio_wait())
+
+    def kill(self) -> None:
+        ask(self.binaries, "scancel", self.job)
+
+    def _marker(self, suffix: str) -> Path:
+        return self.script.with_suffix(suffix)
+
+    async def _attempt(self) -> str:
+        """Slurm's last word about the attempt that is under way."""
+        queue = accounts(self.binaries, self.interval)
+        queue.watch(self.job)
+        try:
+            while True:
+                if self._marker(".done").exists():
+                    return "COMPLETED"
+                state = await queue.state(self.job)
+                if state and state not in (*WAITING, *GOING_ON):
+                    return state
+                await asyncio.sleep(min(LOOK_EVERY, self.interval))
+        finally:
+            queue.forget(self.job)
+
+    def _again(self, state: str, attempts: Attempts) -> bool:
+        """Whether another attempt is worth it."""
+        further = attempts.brought_further()
+        if state in NOT_ITS_FAULT:
+            return further or attempts.spare()
+        out_of_time = state == "TIMEOUT" or left_for_time(self._marker(".failed"))
+        return out_of_time and further and "# resumable: yes" in self.script.read_text()
+
+    def _explain(self, state: str, attempts: Attempts) -> None:
+        """Leave the cause in `failure.json` where the job itself left none; no marker may ask for another attempt."""
+        exception, what, remedy = CAUSES.get(
+            state.partition(":")[0], ("Killed", f"Slurm ended the job ({state})", "Run the same command again.")
+        )
+        if left_for_time(self._marker(".failed")):
+            exception, what, remedy = CAUSES["TIMEOUT"]
+            what = "the job left for its time limit without having come further"
+        if ":" in state:
+            what = f"{what} ({state.partition(':')[2]})"
+        self._marker(".failed").write_text(json.dumps({"code": 1, "reason": "failed", "message": what}))
+        cause = self.script.parent / FAILURE
+        if cause.exists():
+            return
+        record = {"schema": 1, "exception": exception, "what": what, "where": f"Slurm job {self.job}", "remedy": remedy}
+        with contextlib.suppress(OSError):
+            atomic.write_json(cause, {**record, "frame": "", "attempts": attempts.count})
+
+
+def _register() -> None:
+    """Make experimaestro recognise in a job's folder what this module left there, with its own kind of process."""
+    Process.handler("slurm")  # fills the table
+    Process.HANDLERS["slurm"] = PartitionProcess
