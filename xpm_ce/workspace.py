@@ -142,8 +142,8 @@ class JobFolder:
         """Whether the job was started, but waits for a slot of its machine or in Slurm's queue."""
         try:
             process = read_json(self.path / f"{self.name}.pid") or {}
-        except DataError:  # it is being written
-            return True
+        except DataError:  # whoever wrote it was killed
+            return False
         if process.get("type") == "local":
             return runs_here(process.get("pid"), self.path / self.name)
         status = self.path / ".experimaestro" / "status.json"
