@@ -179,11 +179,15 @@ class Requirement:
     exclusive: bool = False
     """Whether nothing else of ours runs beside it on the local machine, as timings want"""
 
+    share: int = 1
+    """Jobs of this kind that run one after the other in one Slurm allocation, for kinds that take seconds; `time` is
+    then the allocation's"""
+
     on: tuple[str, ...] = ()
     """`local` and names of partitions, in the order in which they are tried; by default all, local first"""
 
     def __post_init__(self) -> None:
-        for name in ("threads", "memory_gib", "gpu_memory_gib", "time"):
+        for name in ("threads", "memory_gib", "gpu_memory_gib", "time", "share"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigurationError(f"{name} must be positive", remedy="Give a number above 0.")

@@ -6,6 +6,7 @@ brought it further. This module does not know what a job computes.
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from experimaestro.scriptbuilder import PythonScriptBuilder
 
 from xpm_ce import atomic
 from xpm_ce.launch.accounts import GOING_ON, WAITING, accounts, ask, in_queue, why_not
+from xpm_ce.launch.allocations import Allocations
 from xpm_ce.launch.local import set_threads
 from xpm_ce.launch.machines import Partition
 from xpm_ce.launch.placement import Need
@@ -66,7 +68,7 @@ logger = logging.getLogger(__name__)
 class PartitionLauncher(SlurmLauncher):
     """Runs jobs of one kind's need in a partition."""
 
-    def __init__(self, partition: Partition, need: Need, *, kind: str, queue: Slots | None):
+    def __init__(self, partition: Partition, need: Need, *, kind: str, queue: Slots | None, share: int = 1):
         time = need.time or partition.time
         options = SlurmOptions(
             time=SlurmOptions.format_time(time) if time else None,
@@ -82,8 +84,27 @@ class PartitionLauncher(SlurmLauncher):
             connector=JobConnector(), options=options, interval=partition.interval, binpath=str(partition.binaries)
         )
         self.partition, self.kind, self.queue = partition, kind, queue
+        self.allocations = self._shared(share) if share > 1 else None
         set_threads(self, need.threads or 1)
         _register()
+
+    def _shared(self, share: int) -> Allocations:
+        """Allocations that jobs of this launcher enter, instead of one each."""
+        return Allocations(
+            share, options=[*self.batch_options, f"--job-name={self.kind.replace(' ', '-')}-x{share}"],
+            prologue=self.partition.prologue, cores=str(self.options.cpus_per_task), binaries=str(self.binpath),
+        )  # fmt: skip
+
+    @property
+    def batch_options(self) -> list[str]:
+        """What sbatch is asked for, whatever runs."""
+        return [
+            *self.options.args(),
+            "--open-mode=append",
+            "--no-requeue",  # sacct calls a job PREEMPTED that waits in the queue again: we submit it again ourselves
+            f"--nice={NICE * priority(self.kind)}",
+            *self.partition.sbatch,
+        ]
 
     def scriptbuilder(self) -> "PartitionScript":
         return PartitionScript(self)
@@ -117,15 +138,11 @@ class PartitionScript(PythonScriptBuilder):
         script = super().write(job)
         launcher, partition = self.launcher, self.launcher.partition
         options = [
-            *launcher.options.args(),
+            *launcher.batch_options,
             f"--job-name={job.name}-{job.identifier[:8]}",
             f"--chdir={script.parent}",
             f"--output={job.stdout}",
             f"--error={job.stderr}",
-            "--open-mode=append",
-            "--no-requeue",  # sacct calls a job PREEMPTED that waits in the queue again: we submit it again ourselves
-            f"--nice={NICE * priority(launcher.kind)}",
-            *partition.sbatch,
         ]
         lines = [
             "#!/bin/sh",
@@ -149,9 +166,14 @@ class PartitionProcessBuilder(ProcessBuilder):
         self.launcher = launcher
 
     def start(self, task_mode: bool = False) -> "PartitionProcess":
-        script = Path(self.command[0])
-        job = submit(self.launcher.binpath, script)
-        return PartitionProcess(job, script, binaries=self.launcher.binpath, interval=self.launcher.interval)
+        script, binaries, shared = Path(self.command[0]), self.launcher.binpath, self.launcher.allocations
+        if shared is None:
+            job = submit(binaries, script)
+        else:
+            job = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
+        return PartitionProcess(
+            job, script, binaries=binaries, interval=self.launcher.interval, shared=shared is not None
+        )
 
 
 def submit(binaries: Path, script: Path) -> str:
@@ -176,8 +198,9 @@ class PartitionProcess(Process):
 
     host_dependent = False
 
-    def __init__(self, job: str, script: Path, *, binaries: Path, interval: float):
+    def __init__(self, job: str, script: Path, *, binaries: Path, interval: float, shared: bool = False):
         self.job, self.script, self.binaries, self.interval = job, script, binaries, interval
+        self.shared = shared  # its allocation runs other jobs, too, and may outlive it
 
     def __repr__(self) -> str:
         return f"slurm:{self.job}"
@@ -186,7 +209,8 @@ class PartitionProcess(Process):
 
     def tospec(self) -> dict[str, Any]:
         options = [["binpath", str(self.binaries)], ["interval", self.interval]]
-        return {"type": "slurm", "pid": self.job, "options": options, "script": str(self.script)}
+        shared = {"shared": True} if self.shared else {}
+        return {"type": "slurm", "pid": self.job, "options": options, "script": str(self.script), **shared}
 
     @classmethod
     def fromspec(cls, connector: Connector, spec: dict[str, Any]) -> "PartitionProcess | None":
@@ -195,7 +219,10 @@ class PartitionProcess(Process):
         binaries = Path(options.get("binpath", "/usr/bin"))
         if "script" not in spec or not in_queue(binaries, spec["pid"]):
             return None
-        return cls(spec["pid"], Path(spec["script"]), binaries=binaries, interval=options.get("interval", 30.0))
+        return cls(
+            spec["pid"], Path(spec["script"]), binaries=binaries, interval=options.get("interval", 30.0),
+            shared=spec.get("shared", False),
+        )  # fmt: skip
 
     # -- what becomes of it -------------------------------------------------------------------------------------
 
@@ -218,6 +245,7 @@ class PartitionProcess(Process):
                 self._explain(state, attempts)
                 return 1
             logger.info("%s ended with %s and is submitted again", self, state)
+            self.shared = False
             self._marker(".failed").unlink(missing_ok=True)
             self.job = await asyncio.to_thread(submit, self.binaries, self.script)
             atomic.write_json(self._marker(".pid"), self.tospec())
@@ -239,6 +267,8 @@ class PartitionProcess(Process):
             while True:
                 if self._marker(".done").exists():
                     return "COMPLETED"
+                if self.shared and self._marker(".failed").exists():
+                    return "FAILED"
                 state = await queue.state(self.job)
                 if state and state not in (*WAITING, *GOING_ON):
                     return state
@@ -256,7 +286,8 @@ class PartitionProcess(Process):
     def _again(self, state: str, attempts: Attempts) -> bool:
         """Whether another attempt is worth it."""
         further = attempts.brought_further()
-        if state in NOT_ITS_FAULT:
+        left_out = self.shared and state == "COMPLETED" and not self._marker(".failed").exists()
+        if state in NOT_ITS_FAULT or left_out:
             return further or attempts.spare()
         out_of_time = state == "TIMEOUT" or left_for_time(self._marker(".failed"))
         return out_of_time and further and "# resumable: yes" in self.script.read_text()
