@@ -144,7 +144,7 @@ def test_a_grid_outlives_a_restart_of_the_controller(idle, launchers, start, und
     learner = until(lambda: run.learner)
     idle.stop_controller()
     until((learner / "learner.done").exists)
-    time.sleep(5)  # the re-ranking cannot be submitted
+    until(lambda: "sbatch failed, will try again" in run.log.read_text())
     idle.start_controller()
     run.finished()
     assert idle.ended() == ["COMPLETED"] * 3
