@@ -149,7 +149,7 @@ def test_planning_and_repeating_a_finished_study_load_no_heavy_library(verb, tin
     assert not loaded_modules([verb, study, "--workdir", str(tiny_workspace)], tmp_path) & set(HEAVY)
 
 
-@pytest.mark.parametrize("verb", ["status", "show", "logs", "compare", "verify"])
+@pytest.mark.parametrize("verb", ["status", "show", "logs", "compare", "verify", "clean"])
 def test_a_verb_that_reads_files_loads_neither_experimaestro_nor_numpy(verb, tmp_path):
     loaded_modules(["plan", QUICKSTART, "--workdir", str(tmp_path / "ws")], tmp_path)
     arguments = [verb, "--workdir", str(tmp_path / "ws"), *([] if verb == "status" else ["--help"])]

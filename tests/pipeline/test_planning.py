@@ -119,13 +119,12 @@ def test_what_one_run_took_tells_what_the_next_takes_within_a_factor_of_two(work
     override = "collection.seed=1"
     plan = plan_of(workspace_copy, override)
     assert not plan.costs.unknown
-    expected, low, high = dict(plan.costs.by_kind), plan.costs.low, plan.costs.high
+    expected = dict(plan.costs.by_kind)
     process = run_command("xpm-ce", "run", TINY, "--workdir", workspace_copy, "-c", override)
     assert process.returncode == 0, process.stdout + process.stderr
     took = seconds_by_kind(plan)
     assert took.keys() == expected.keys()
     assert 0.5 < sum(expected.values()) / sum(took.values()) < 2
-    assert low < sum(took.values()) < high
     long = {kind for kind in took if max(took[kind], expected[kind]) > 3}  # shorter ones are the loading of libraries
     assert {kind for kind in long if not 0.5 < expected[kind] / took[kind] < 2} == set()
     assert {"learn", "rerank"} <= long

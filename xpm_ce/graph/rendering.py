@@ -35,7 +35,7 @@ def rendered_plan(plan: Plan, *, jobs: Sequence[PlannedJob] | None = None) -> st
     for kind, counts in plan.counts_by_kind.items():
         lines.append(f"  {kind:<14}" + ", ".join(f"{count} {state}" for state, count in counts.items() if count))
     lines += _reasons(plan.jobs)
-    lines += _costs(plan.costs)
+    lines += rendered_costs(plan.costs)
     counted: dict[str, list[str]] = {}
     for name, value in plan.counts_of_queries.items():
         counted.setdefault(value, []).append(name)
@@ -72,7 +72,7 @@ def _reason(job: PlannedJob) -> str:
     return job.reason.why.value if job.reason.why in (Why.DAMAGED, Why.PRUNED) else str(job.reason)
 
 
-def _costs(costs: Costs) -> list[str]:
+def rendered_costs(costs: Costs) -> list[str]:
     """What the jobs to run are expected to cost together; nothing where none runs."""
     unknown = ", ".join(f"{count} {kind}" for kind, count in costs.unknown.items())
     if not costs.jobs:
