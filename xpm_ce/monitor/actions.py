@@ -60,7 +60,7 @@ class Actions:
         self.inside.folder(job.path)
         folder = ObservedFolder(job.path)
         process = folder.process
-        if process is None or not folder.running:
+        if process is None or not folder.alive:
             raise NotNowError("the job does not run", where=identity[:12], remedy="Load the page again.")
         if process.kind in OF_OTHERS:
             return _cancel(process.number)
@@ -80,7 +80,7 @@ class Actions:
         """
         job = state.job(identity)
         where = identity[:12]
-        if job.state == RUNNING:
+        if job.state == RUNNING or job.queued:
             raise NotNowError("the job runs", where=where, remedy="Stop it first.")
         if job.state in SETTLED:
             raise NotNowError("the job is done", where=where, remedy="Delete its folder to have it run again.")
