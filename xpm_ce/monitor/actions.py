@@ -111,7 +111,13 @@ class Actions:
         log = folder / f"retry-{identity[:12]}.log"
         words = ["run", *arguments, "--workdir", str(self.workspace.path), "--only", identity]
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        with open(os.open(log, flags, 0o644), "wb") as stream:
+        try:
+            descriptor = os.open(log, flags, 0o644)
+        except OSError as error:
+            raise MachineError(
+                f"the log of the retry cannot be written ({error.strerror})", where=str(log), remedy="Remove that file."
+            ) from error
+        with open(descriptor, "wb") as stream:
             process = subprocess.Popen(
                 [sys.executable, "-c", COMMAND, *words], cwd=directory, stdin=subprocess.DEVNULL, stdout=stream,
                 stderr=subprocess.STDOUT, start_new_session=True,
