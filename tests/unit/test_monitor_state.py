@@ -1,5 +1,6 @@
 """Where an experiment stands, as the monitor and the terminal read it from a synthetic workspace."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -11,8 +12,9 @@ from synthetic_workspace import Synthetic
 
 from xpm_ce.errors import DataError
 from xpm_ce.monitor import state as state_module
+from xpm_ce.monitor.answers import as_bytes
 from xpm_ce.monitor.events import IDLE
-from xpm_ce.monitor.observed import ObservedFolder, is_process_of
+from xpm_ce.monitor.observed import is_process_of
 from xpm_ce.monitor.state import ExperimentState, NotThereError, WorkspaceState
 from xpm_ce.workspace import JobFolder, Workspace
 
@@ -189,7 +191,7 @@ def test_files_that_are_not_what_a_job_writes_are_told_and_nothing_breaks(synthe
     (folder_of(state, job) / name).write_text(content)
     seen = read(synthetic).job(job)
     assert seen.state in ("damaged", "failed", "done")
-    json.dumps(seen.as_json(time.time()), allow_nan=False)
+    json.loads(as_bytes(seen.as_json(time.time())), parse_constant=pytest.fail)
 
 
 def test_a_job_that_was_stopped_is_interrupted_and_says_so(synthetic):
@@ -207,25 +209,42 @@ def test_a_process_is_a_jobs_own_only_where_its_command_names_the_folder():
     assert not is_process_of(4_194_304, Path("/"))
 
 
-def test_reading_a_job_takes_no_lock_of_it(synthetic):
-    """A reader that held the lock for a moment could keep the job from starting."""
-    import fcntl
-
+def test_reading_jobs_takes_no_lock_of_them(synthetic, monkeypatch):
+    """A reader that held a job's lock for a moment could keep the job from starting."""
     with synthetic.live():
-        job = synthetic.running[0]
-        lock = Path(job["folder"]) / "learner.lock"
-        with open(lock, "w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            assert ObservedFolder(Path(job["folder"])).running
-        shutil.copy(lock, lock.with_suffix(".before"))
-        taken = []
-        original = fcntl.flock
-        try:
-            fcntl.flock = lambda *arguments: taken.append(arguments)  # type: ignore[assignment]
-            read(synthetic)
-        finally:
-            fcntl.flock = original
-        assert not taken
+        monkeypatch.setattr(fcntl, "flock", lambda *_: pytest.fail("a lock was taken"))
+        monkeypatch.setattr(fcntl, "lockf", lambda *_: pytest.fail("a lock was taken"))
+        assert read(synthetic).counts["running"] == len(synthetic.running)
+
+
+def test_a_job_that_was_started_and_has_not_its_lock_yet_waits_for_its_turn(synthetic):
+    with synthetic.live():
+        state = read(synthetic)
+        job = state.job(synthetic.running[0]["id"])
+        lock = job.path / "learner.lock"
+        lock.rename(job.path / "aside")
+        lock.touch()
+        state.refresh()
+        assert (job.state, job.queued, job.words) == ("waiting", True, "started, waits for its turn")
+        before = job.path.stat().st_mtime_ns
+        (job.path / "aside").rename(lock)
+        os.utime(job.path, ns=(before, before))  # nothing in the folder tells it
+        state.refresh()
+        assert job.state == "running"
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("running", "running"), ("scheduled", "waiting"), ("error", "interrupted"), ("", "interrupted")],
+)
+def test_a_job_of_a_batch_system_is_what_its_scheduler_says(synthetic, status, state):
+    with synthetic.live():
+        job = read(synthetic).job(synthetic.running[0]["id"])
+        (job.path / "learner.pid").write_text(json.dumps({"type": "slurm", "pid": "17", "options": []}))
+        (job.path / ".experimaestro" / "status.json").write_text(json.dumps({"state": status}))
+        found = read(synthetic).job(job.id)
+        assert found.state == state
+        assert found.queued == (status == "scheduled")
 
 
 def test_an_unknown_experiment_or_job_is_not_there(synthetic):

@@ -93,14 +93,35 @@ class ObservedFolder(JobFolder):
         return status if isinstance(status, dict) else {}
 
     @cached_property
-    def running(self) -> bool:
-        """Whether its process is alive: by /proc on this machine, by experimaestro's word on another one."""
+    def alive(self) -> bool:
+        """Whether its process is there, by /proc of this machine; for one elsewhere, whether experimaestro says so."""
         process = self.process
         if process is None:
             return False
-        if process.kind in OF_OTHERS or (process.host and process.host != socket.gethostname()):
+        if self.elsewhere:
             return self.scheduled.get("state") in ("running", "scheduled")
         return is_process_of(process.number, self.path)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its process is on another machine, or a batch system's."""
+        process = self.process
+        return process is not None and (process.kind in OF_OTHERS or process.host not in ("", socket.gethostname()))
+
+    @cached_property
+    def running(self) -> bool:
+        """Whether its process is there and has the job's lock: before, it waits for its turn."""
+        process = self.process
+        if process is None or not self.alive:
+            return False
+        if self.elsewhere:
+            return self.scheduled.get("state") == "running"
+        return holds_lock(process.number, self.path / f"{self.name}.lock")
+
+    @property
+    def queued(self) -> bool:
+        """Whether it was started and waits: for a slot of its machine, or in Slurm's queue."""
+        return self.alive and not self.running
 
     @property
     def stopped(self) -> bool:
@@ -189,6 +210,23 @@ def is_process_of(number: int, folder: Path) -> bool:
     except OSError:
         return False
     return folder.name.encode() in command
+
+
+def holds_lock(number: int, file: Path) -> bool:
+    """Whether a process of this machine has locked a file, from /proc/locks; True where that cannot be read."""
+    try:
+        listed = Path("/proc/locks").read_text()
+    except OSError:
+        return True
+    try:
+        inode = str(os.lstat(file).st_ino)
+    except OSError:
+        return False
+    for line in listed.splitlines():
+        words = line.split()  # 1: FLOCK ADVISORY WRITE <process> <major>:<minor>:<inode> 0 EOF
+        if len(words) > 5 and words[1] != "->" and words[4] == str(number) and words[5].rpartition(":")[2] == inode:
+            return True
+    return False
 
 
 def seconds_of(text: Any) -> float | None:
