@@ -155,8 +155,13 @@ def assert_placed(launchers: Launchers, jobs: Iterable[Any]) -> None:
             f"no machine has what a {job.kind} job{where_it_stands} needs: {need}",
             where=launchers.where(job.kind),
             remedy=f"The closest is {closest}, which has too little: {'; '.join(missing[closest])}. "
-            f"Lower requirements.{job.kind}, or describe another machine.",
+            f"Lower requirements.{job.kind}, or describe another machine.{_unseen(launchers, need)}",
         )
+
+
+def _unseen(launchers: Launchers, need: Need) -> str:
+    """What to do where GPUs are asked for, and nobody said that there are any."""
+    return "" if not need.gpus or launchers.local.gpus.devices else " GPUs that are not seen here go into local.gpus."
 
 
 def slots_taken(machine: LocalMachine, need: Need) -> int:
