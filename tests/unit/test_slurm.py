@@ -136,6 +136,22 @@ def test_the_cause_that_a_job_gave_itself_stays(slurm, tmp_path):
     assert job.failure == {"exception": "DataError"}
 
 
+def test_two_runs_that_wait_for_a_job_submit_it_again_once(slurm, tmp_path):
+    job = Job(slurm, tmp_path / "job", STEP, "test -e last && touch thing.done", "touch last", "sleep 60")
+    slurm.ends("TIMEOUT")
+    number = submit(slurm.binaries, job.script)
+    waiting = [
+        PartitionProcess(number, job.script, binaries=slurm.binaries, interval=interval) for interval in (0.1, 0.2, 0.3)
+    ]
+    (job.folder / "thing.pid").write_text(json.dumps(waiting[0].tospec()))
+
+    async def ends() -> list[int]:
+        return list(await asyncio.gather(*(process.aio_wait() for process in waiting)))
+
+    assert asyncio.run(asyncio.wait_for(ends(), timeout=60)) == [0, 0, 0]
+    assert slurm.attempts == 2
+
+
 def test_logs_of_all_attempts_are_kept(slurm, tmp_path):
     job = Job(slurm, tmp_path / "job", "echo here", STEP, "test -e last && touch thing.done", "touch last", "sleep 60")
     slurm.ends("NODE_FAIL")

@@ -6,6 +6,7 @@ brought it further. This module does not know what a job computes.
 
 import asyncio
 import contextlib
+import fcntl
 import functools
 import json
 import logging
@@ -225,10 +226,9 @@ class PartitionProcess(Process):
                 self._explain(state, attempts)
                 return 1
             logger.info("%s ended with %s and is submitted again", self, state)
-            self.shared = False
-            self._marker(".failed").unlink(missing_ok=True)
-            self.job = await asyncio.to_thread(submit, self.binaries, self.script)
-            atomic.write_json(self._marker(".pid"), self.tospec())
+            while (job := self._next_attempt()) is None:
+                await asyncio.sleep(min(LOOK_EVERY, self.interval))
+            self.job, self.shared = job, False
 
     def wait(self) -> int:
         return asyncio.run(self.aio_wait())
@@ -262,6 +262,30 @@ class PartitionProcess(Process):
         while not any(self._marker(suffix).exists() for suffix in (".done", ".failed")) and time.monotonic() < end:
             await asyncio.sleep(min(LOOK_EVERY, self.interval))
             os.listdir(self.script.parent)  # makes NFS ask its server again
+
+    def _next_attempt(self) -> str | None:
+        """Submit the job again, unless another run that waits for it has: Slurm's number of the next attempt.
+
+        None where somebody has the job's lock, and nobody has said which attempt is his.
+        """
+        with open(self._marker(".lock"), "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return self._recorded()
+            if (other := self._recorded()) is not None:
+                return other
+            self._marker(".failed").unlink(missing_ok=True)
+            job = submit(self.binaries, self.script)
+            atomic.write_json(self._marker(".pid"), {**self.tospec(), "pid": job, "shared": False})
+            return job
+
+    def _recorded(self) -> str | None:
+        """The attempt that the job's folder names, where it is another one than this."""
+        with contextlib.suppress(OSError, ValueError):
+            recorded = json.loads(self._marker(".pid").read_text()).get("pid")
+            return recorded if recorded != self.job else None
+        return None
 
     def _again(self, state: str, attempts: Attempts) -> bool:
         """Whether another attempt is worth it."""
