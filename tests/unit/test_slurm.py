@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from fixtures.slurm import StandinSlurm
 
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.launch.accounts import assert_accounts
-from xpm_ce.launch.slurm import PartitionProcess, submit
+from xpm_ce.launch.machines import Partition
+from xpm_ce.launch.placement import Need
+from xpm_ce.launch.slurm import PartitionLauncher, PartitionProcess, submit
 
 
 @pytest.fixture
@@ -134,6 +137,20 @@ def test_the_cause_that_a_job_gave_itself_stays(slurm, tmp_path):
     job = Job(slurm, tmp_path / "job", """echo '{"exception": "DataError"}' > failure.json; exit 1""")
     assert job.run() == 1
     assert job.failure == {"exception": "DataError"}
+
+
+def test_a_job_that_sbatch_refuses_says_why(slurm, tmp_path):
+    (slurm.state / "refuse").touch()
+    job = Job(slurm, tmp_path / "job", DONE)
+    partition = Partition(name="cpu", partition="cpu", binaries=slurm.binaries)
+    need = Need(threads=None, memory_gib=None, gpus=0, gpu_memory_gib=None, time=None, exclusive=False)
+    builder = PartitionLauncher(partition, need, kind="measure", queue=None).processbuilder()
+    builder.command.append(str(job.script))
+    with pytest.raises(subprocess.CalledProcessError):
+        builder.start()
+    assert job.failure["what"] == (
+        "sbatch refused the job: sbatch: error: Batch job submission failed: Invalid account"
+    )
 
 
 def test_two_runs_that_wait_for_a_job_submit_it_again_once(slurm, tmp_path):

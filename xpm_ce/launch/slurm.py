@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shlex
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from experimaestro.launchers.slurm import SlurmLauncher, SlurmOptions
 from experimaestro.scriptbuilder import PythonScriptBuilder
 
 from xpm_ce import atomic
-from xpm_ce.launch.accounts import GOING_ON, WAITING, accounts, ask, in_queue
+from xpm_ce.launch.accounts import GOING_ON, WAITING, accounts, ask, in_queue, why_not
 from xpm_ce.launch.allocations import Allocations
 from xpm_ce.launch.local import set_threads
 from xpm_ce.launch.machines import Partition
@@ -160,10 +161,18 @@ class PartitionProcessBuilder(ProcessBuilder):
 
     def start(self, task_mode: bool = False) -> "PartitionProcess":
         script, binaries, shared = Path(self.command[0]), self.launcher.binpath, self.launcher.allocations
-        if shared is None:
-            job = submit(binaries, script)
-        else:
-            job = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
+        try:
+            if shared is None:
+                job = submit(binaries, script)
+            else:
+                job = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
+        except (OSError, subprocess.SubprocessError) as error:
+            what, remedy = (
+                f"sbatch refused the job: {why_not(error)}",
+                "`xpm-ce doctor` compares launchers.yaml with Slurm.",
+            )
+            leave_cause(script.parent, exception="NotSubmitted", what=what, where=str(script), remedy=remedy)
+            raise
         return PartitionProcess(
             job, script, binaries=binaries, interval=self.launcher.interval, shared=shared is not None
         )
@@ -223,7 +232,7 @@ class PartitionProcess(Process):
             if state == "COMPLETED" and self._marker(".done").exists():
                 return 0
             if not self._again(state, attempts):
-                self._explain(state, attempts)
+                self._explain(state)
                 return 1
             logger.info("%s ended with %s and is submitted again", self, state)
             while (job := self._next_attempt()) is None:
@@ -296,7 +305,7 @@ class PartitionProcess(Process):
         out_of_time = state == "TIMEOUT" or left_for_time(self._marker(".failed"))
         return out_of_time and further and "# resumable: yes" in self.script.read_text()
 
-    def _explain(self, state: str, attempts: Attempts) -> None:
+    def _explain(self, state: str) -> None:
         """Leave the cause in `failure.json` where the job itself left none; no marker may ask for another attempt."""
         exception, what, remedy = CAUSES.get(
             state.partition(":")[0], ("Killed", f"Slurm ended the job ({state})", "Run the same command again.")
@@ -307,12 +316,16 @@ class PartitionProcess(Process):
         if ":" in state:
             what = f"{what} ({state.partition(':')[2]})"
         self._marker(".failed").write_text(json.dumps({"code": 1, "reason": "failed", "message": what}))
-        cause = self.script.parent / FAILURE
-        if cause.exists():
-            return
-        record = {"schema": 1, "exception": exception, "what": what, "where": f"Slurm job {self.job}", "remedy": remedy}
-        with contextlib.suppress(OSError):
-            atomic.write_json(cause, {**record, "frame": "", "attempts": attempts.count})
+        if not (self.script.parent / FAILURE).exists():
+            where = f"Slurm job {self.job}"
+            leave_cause(self.script.parent, exception=exception, what=what, where=where, remedy=remedy)
+
+
+def leave_cause(folder: Path, *, exception: str, what: str, where: str, remedy: str) -> None:
+    """Write `failure.json` for a job that could not do so itself."""
+    record = {"exception": exception, "what": what, "where": where, "remedy": remedy, "frame": "", "time": time.time()}
+    with contextlib.suppress(OSError):
+        atomic.write_json(folder / FAILURE, {"schema": 1, **record})
 
 
 def _register() -> None:
