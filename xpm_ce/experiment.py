@@ -29,7 +29,7 @@ from xpm_ce.graph.rendering import rendered_counts, rendered_plan
 from xpm_ce.graph.study import Study
 from xpm_ce.launch.file import read_launchers
 from xpm_ce.launch.machines import FILE_NAME, Launchers
-from xpm_ce.launch.placement import assert_placed, capabilities
+from xpm_ce.launch.placement import assert_placed, lacking
 from xpm_ce.launch.site import Site
 from xpm_ce.launch.submission import outcome, submit
 from xpm_ce.launch.summary import rendered_summary
@@ -106,7 +106,7 @@ def prepare(configuration: Configuration, workspace: Workspace) -> Prepared:
     """Plan an experiment; nothing is run, nothing is written but the cache of content hashes and the plan itself."""
     workspace.assert_writable()
     launchers = read_launchers(launchers_file(configuration.launchers))
-    plan = planned(configuration.study, workspace, capabilities=functools.partial(capabilities, launchers))
+    plan = planned(configuration.study, workspace, lacking=functools.partial(lacking, launchers))
     assert_placed(launchers, (job for job in plan.jobs if job.state is State.RUN))
     plan.write(workspace)
     return Prepared(plan, launchers, workspace)

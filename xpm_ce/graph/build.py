@@ -14,7 +14,7 @@ from xpm_ce.evaluate.measure import Measure
 from xpm_ce.evaluate.rerank import Rerank
 from xpm_ce.graph.needs import absent, needs_of_plan
 from xpm_ce.graph.plan import Plan, Result, source_warnings
-from xpm_ce.graph.planner import Capabilities, Planner, only_fp32
+from xpm_ce.graph.planner import Lacking, Planner, beyond_fp32
 from xpm_ce.graph.prepared import PreparedSet
 from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_sets
 from xpm_ce.graph.sections import Evaluation, RunFile
@@ -36,9 +36,9 @@ STAGE = "stage"
 """Coordinate of a learner that another one starts from"""
 
 
-def planned(study: Study, workspace: Workspace, *, capabilities: Capabilities = only_fp32) -> Plan:
+def planned(study: Study, workspace: Workspace, *, lacking: Lacking = beyond_fp32) -> Plan:
     """The plan of a study in a workspace; ConfigurationError where something cannot be built."""
-    planner = Planner(workspace, capabilities=capabilities)
+    planner = Planner(workspace, lacking=lacking)
     builder = Builder(study, planner)
     with declared_offline(study.offline):
         results = builder.build()
