@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test lint mutants install clean
+.PHONY: quickstart test test-slurm lint mutants install clean
 
 install: $(READY)
 
@@ -21,6 +21,12 @@ quickstart: install
 
 test: install lint
 	$(BIN)/python -m pytest
+
+# A real Slurm of one node, started for these tests in a temporary folder. Its packages are installed where they are
+# missing, as root on Debian and Ubuntu; where that cannot be done, the tests are skipped and say why.
+SLURM_TESTS ?= tests/slurm
+test-slurm: install
+	XPM_CE_TEST_SLURM=install $(BIN)/python -m pytest $(SLURM_TESTS) -vv -rs --durations=10 --durations-min=2
 
 lint: install
 	$(BIN)/ruff check .

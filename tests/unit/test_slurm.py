@@ -133,6 +133,27 @@ def test_a_marker_that_a_shared_file_system_shows_late_is_waited_for(slurm, tmp_
     assert slurm.attempts == 1
 
 
+UNREACHABLE = "Unable to contact slurm controller (connect failure)"
+
+
+def test_a_controller_that_is_restarted_is_waited_for(slurm, tmp_path, monkeypatch):
+    monkeypatch.setattr("xpm_ce.launch.slurm.PAUSES", (0.1, 0.1))
+    slurm.refuses(UNREACHABLE, "Socket timed out on send/recv operation")
+    assert Job(slurm, tmp_path / "job", DONE).run() == 0
+    assert slurm.attempts == 1
+
+
+def test_a_controller_that_stays_away_and_a_job_that_it_refuses_are_errors(slurm, tmp_path, monkeypatch):
+    monkeypatch.setattr("xpm_ce.launch.slurm.PAUSES", (0.1,))
+    slurm.refuses(UNREACHABLE, UNREACHABLE)
+    with pytest.raises(subprocess.CalledProcessError):
+        Job(slurm, tmp_path / "first", DONE).run()
+    slurm.refuses("Invalid account or account/partition combination specified")
+    with pytest.raises(subprocess.CalledProcessError, match="sbatch"):
+        Job(slurm, tmp_path / "second", DONE).run()
+    assert slurm.attempts == 0
+
+
 def test_the_cause_that_a_job_gave_itself_stays(slurm, tmp_path):
     job = Job(slurm, tmp_path / "job", """echo '{"exception": "DataError"}' > failure.json; exit 1""")
     assert job.run() == 1
@@ -140,7 +161,7 @@ def test_the_cause_that_a_job_gave_itself_stays(slurm, tmp_path):
 
 
 def test_a_job_that_sbatch_refuses_says_why(slurm, tmp_path):
-    (slurm.state / "refuse").touch()
+    slurm.refuses("Invalid account")
     job = Job(slurm, tmp_path / "job", DONE)
     partition = Partition(name="cpu", partition="cpu", binaries=slurm.binaries)
     need = Need(threads=None, memory_gib=None, gpus=0, gpu_memory_gib=None, time=None, exclusive=False)

@@ -37,6 +37,13 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at a job's own markers, which say sooner than Slurm that it has ended"""
 LATE = 2
 """Intervals by which a job's own markers may come later than Slurm's word: NFS shows new files after up to a minute"""
+PAUSES = (2, 5, 10, 20, 40, 60, 60, 60)
+"""Seconds between attempts to submit"""
+PASSING = (
+    "Unable to contact slurm controller", "Socket timed out", "temporarily unable to accept", "Connection refused",
+    "Zero Bytes were transmitted", "Transport endpoint is not connected", "Resource temporarily unavailable",
+)  # fmt: skip
+"""What sbatch says where the next attempt may succeed: Slurm is restarted, or busy"""
 NICE = 100
 """How much further back in Slurm's queue a job stands for each step of its kind's priority"""
 NOT_ITS_FAULT = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED")
@@ -179,7 +186,19 @@ class PartitionProcessBuilder(ProcessBuilder):
 
 
 def submit(binaries: Path, script: Path) -> str:
-    """Submit a batch script; Slurm's number of the job."""
+    """Submit a batch script, again and again for some minutes where Slurm cannot be reached; its number of the job."""
+    for pause in PAUSES:
+        try:
+            return _submitted(binaries, script)
+        except (OSError, subprocess.SubprocessError) as error:
+            if not any(words in why_not(error) for words in PASSING):
+                raise
+            logger.warning("sbatch failed, will try again in %d s: %s", pause, why_not(error))
+            time.sleep(pause)
+    return _submitted(binaries, script)
+
+
+def _submitted(binaries: Path, script: Path) -> str:
     return ask(binaries, "sbatch", "--parsable", str(script)).strip().partition(";")[0]
 
 
@@ -235,7 +254,7 @@ class PartitionProcess(Process):
                 self._explain(state)
                 return 1
             logger.info("%s ended with %s and is submitted again", self, state)
-            while (job := self._next_attempt()) is None:
+            while (job := await asyncio.to_thread(self._next_attempt)) is None:
                 await asyncio.sleep(min(LOOK_EVERY, self.interval))
             self.job, self.shared = job, False
 
