@@ -488,6 +488,28 @@ MUTANTS = [
         "purge_step=None",
         "tests/unit/test_scalars.py::test_they_are_the_curve_each_step_once_although_the_training_was_interrupted",
     ),
+    # -- launch
+    Mutant(
+        "A job that another run has finished is started again",
+        "launch/sharing.py",
+        'if not self._job.with_suffix(".done").exists() and not await',
+        "if not await",
+        "tests/unit/test_job_locks.py::test_a_job_that_ended_well_meanwhile_is_not_started_again",
+    ),
+    Mutant(
+        "Slots: the largest priority first",
+        "launch/slots.py",
+        "_Waiting(priority, order,",
+        "_Waiting(-priority, order,",
+        "tests/unit/test_slots.py::test_a_smaller_priority_goes_first_then_the_earlier_request",
+    ),
+    Mutant(
+        "Slurm before the local machine",
+        "launch/placement.py",
+        "(LOCAL, *launchers.partitions)",
+        "(*launchers.partitions, LOCAL)",
+        "tests/unit/test_placement.py::test_the_first_machine_that_has_what_a_kind_needs_takes_it_the_local_one_before_others",
+    ),
 ]
 
 

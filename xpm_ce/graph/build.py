@@ -18,7 +18,7 @@ from xpm_ce.graph.nearest import name_changes
 from xpm_ce.graph.needs import absent, needs_of_plan
 from xpm_ce.graph.past import PastJobs
 from xpm_ce.graph.plan import Plan, Result, source_warnings
-from xpm_ce.graph.planner import Capabilities, Planner, only_fp32
+from xpm_ce.graph.planner import Lacking, Planner, beyond_fp32
 from xpm_ce.graph.prepared import PreparedSet
 from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_sets
 from xpm_ce.graph.sections import Evaluation, RunFile
@@ -41,13 +41,13 @@ STAGE = "stage"
 """Coordinate of a learner that another one starts from"""
 
 
-def planned(study: Study, workspace: Workspace, *, capabilities: Capabilities = only_fp32, slots: int = 1) -> Plan:
+def planned(study: Study, workspace: Workspace, *, lacking: Lacking = beyond_fp32, slots: int = 1) -> Plan:
     """The plan of a study in a workspace, where `slots` jobs run at once.
 
     ConfigurationError where something cannot be built.
     """
     with many_configurations():
-        return _planned(study, Planner(workspace, capabilities=capabilities), slots)
+        return _planned(study, Planner(workspace, lacking=lacking), slots)
 
 
 def _planned(study: Study, planner: Planner, slots: int) -> Plan:
