@@ -45,9 +45,12 @@ class Spent(NamedTuple):
 
 
 class PastJobs:
-    """What is known of the jobs of a workspace, read when asked for; `save` keeps it for the next plan."""
+    """What is known of the jobs of a workspace, read when asked for; `save` keeps it for the next plan.
 
-    def __init__(self, workspace: Workspace):
+    Where it is not `needed`, nothing is known.
+    """
+
+    def __init__(self, workspace: Workspace, *, needed: bool = True):
         self.workspace = workspace
         self._signatures: dict[str, Signature] = {}
         self._spent: dict[str, Spent] = {}
@@ -55,7 +58,8 @@ class PastJobs:
         self._records: Mapping[str, Mapping[str, Any]] = {}
         self._passing: set[str] = set()
         self._to_read, self._changed = READ_AT_ONCE, False
-        self._load()
+        if needed:
+            self._load()
 
     def learn(
         self, jobs: Iterable[PlannedJob], records: Mapping[str, Mapping[str, Any]] | None = None, *, keep: bool = False
