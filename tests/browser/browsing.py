@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic_workspace import Synthetic
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -88,7 +89,9 @@ def pages(chromium) -> Iterator[Callable[..., Any]]:
     """Open pages of a monitor. A script's error, a refused style or script, or a failed request fails the test."""
     contexts, errors = [], []
 
-    def page(monitor: Monitor, path: str | None = "/", *, viewport: dict[str, int] = WIDE, scheme: str = "light") -> Any:
+    def page(
+        monitor: Monitor, path: str | None = "/", *, viewport: dict[str, int] = WIDE, scheme: str = "light"
+    ) -> Any:
         headers = {} if path is None else {"Authorization": f"Bearer {monitor.bearer}"}
         context = chromium.new_context(viewport=viewport, color_scheme=scheme, extra_http_headers=headers)
         contexts.append(context)
@@ -108,10 +111,6 @@ def pages(chromium) -> Iterator[Callable[..., Any]]:
 @pytest.fixture(scope="session")
 def thousands(tmp_path_factory) -> Path:
     """A workspace of 5 000 synthetic jobs; texts in it hold markup."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        from synthetic_workspace import Synthetic
-
-        path = tmp_path_factory.mktemp("thousands")
-        Synthetic(path, jobs=5000)
-        return path
+    path = tmp_path_factory.mktemp("thousands")
+    Synthetic(path, jobs=5000)
+    return path

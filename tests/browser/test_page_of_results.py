@@ -1,9 +1,10 @@
-"""Heat map, curves, table, queries and ledger in a real browser, against what the command line says of the same files."""
+"""Heat map, curves, table, queries and ledger in a real browser, against what the command line says."""
 
 import json
 import re
 
 import pytest
+from waiting import until
 
 pytest_plugins = ("browsing",)
 pytestmark = pytest.mark.browser
@@ -49,7 +50,7 @@ def test_the_heat_map_has_the_values_of_the_table(grid, drawn, told):
     assert values
     assert values <= means
     page.get_by_role("button", name="− first stage").click()
-    page.wait_for_function("document.querySelector('td.heat').innerText.match(/^[+−±]/)")
+    until(page, "document.querySelector('td.heat').innerText.match(/^[+−±]/)")
 
 
 def test_a_cell_of_the_heat_map_leads_to_its_jobs(grid):
@@ -72,7 +73,7 @@ def test_curves_are_drawn_and_said(tiny):
     page.get_by_text("Where each line stands").click()
     assert page.get_by_role("row", name=re.compile("^infonce")).first.is_visible()
     page.get_by_label("Learner").select_option(index=1)
-    page.wait_for_function("document.querySelectorAll('canvas').length === 1")
+    until(page, "document.querySelectorAll('canvas').length === 1")
     assert "id=" in page.url
 
 
@@ -104,7 +105,7 @@ def test_queries_are_compared_and_both_rankings_stand_side_by_side(tiny, tiny_wo
     outcomes = page.get_by_role("img", name=re.compile("^B wins on"))
     wins, ties, losses = map(int, re.findall(r"\d+", outcomes.get_attribute("aria-label")))
     assert wins + ties + losses == 16
-    line = told(tiny_workspace, "compare", "BM25", "untrained", "-p", "test", "-m", "nDCG@10")["lines"][0]
+    line = told(tiny_workspace, "compare", "BM25", "loss=infonce", "-p", "test", "-m", "nDCG@10")["lines"][0]
     assert (line["wins"], line["ties"], line["losses"]) == (wins, ties, losses)
     page.locator('.grid .body [role="row"]').first.click()
     rankings = page.locator(".ranking")
@@ -113,7 +114,8 @@ def test_queries_are_compared_and_both_rankings_stand_side_by_side(tiny, tiny_wo
     a, b = (rankings.nth(side).locator("strong").all_inner_texts() for side in (0, 1))
     assert len(a) == len(b) == 10
     places = rankings.nth(0).locator(".places").all_inner_texts()
-    there = {document: int(found[1]) for document, text in zip(a, places, strict=True) if (found := re.search(r"(\d+) in the other", text))}
+    found = [re.search(r"(\d+) in the other", text) for text in places]
+    there = {document: int(each[1]) for document, each in zip(a, found, strict=True) if each}
     assert there
     assert all(b[rank - 1] == document for document, rank in there.items() if rank <= 10)
     assert len(rankings.nth(0).locator("p.text").first.inner_text().split()) > 3

@@ -7,7 +7,7 @@ export function Choice({ label, name, value, options, empty, onChange }) {
   const pairs = options.map((each) => (Array.isArray(each) ? each : [each, String(each)]));
   const known = value === undefined || value === "" || pairs.some(([each]) => String(each) === String(value));
   return html`<label class="choice"><span>${label}</span>
-    <select value=${value ?? ""} onChange=${(event) => (onChange ?? ((chosen) => change({ [name]: chosen })))(event.target.value)}>
+    <select aria-label=${label} value=${value ?? ""} onChange=${(event) => (onChange ?? ((chosen) => change({ [name]: chosen })))(event.target.value)}>
       ${empty !== undefined ? html`<option value="">${empty}</option>` : null}
       ${known ? null : html`<option value=${value}>${value}</option>`}
       ${pairs.map(([each, text]) => html`<option key=${each} value=${each}>${text}</option>`)}

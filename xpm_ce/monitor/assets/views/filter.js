@@ -9,7 +9,7 @@ function textOf(job) {
   let text = texts.get(job);
   if (text === undefined) {
     const pairs = Object.entries(job.coordinates).map(([axis, value]) => `${axis}=${value}`);
-    text = [job.kind, job.state, job.reused ? "reused" : "", ...pairs, place(job.coordinates), job.id, job.message ?? "", job.task].join("\n").toLowerCase();
+    text = [job.kind, job.state, job.reused ? "reused" : "", ...pairs, place(job.coordinates), job.id, job.message ?? "", job.failure?.exception ?? "", job.failure?.what ?? "", job.task].join("\n").toLowerCase();
     texts.set(job, text);
   }
   return text;

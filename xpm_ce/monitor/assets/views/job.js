@@ -10,23 +10,21 @@ import { Shape, State } from "../states.js";
 import { Copy, Question, Trouble } from "../parts.js";
 import { bytes, clock, duration, percent, place, plain, plural, short } from "../format.js";
 
-/** A reason of the plan as text: its kind, and the values that differ. */
+/** A reason of the plan as text: its kind and the values that go with it; of a change, what has changed. */
 export function reasonText(reason) {
-  if (!reason) return "";
-  const values = (reason.values ?? []).map((each) =>
-    each && typeof each === "object" && "field" in each ? `${each.field}: ${plain(each.before)} → ${plain(each.after)}` : plain(each),
-  );
-  return [reason.kind, values.join(", ")].filter(Boolean).join(": ");
+  if (!reason || reason.kind === "done") return "";
+  const values = (reason.values ?? []).map((each) => plain(each).replace(" -> ", " → ")).join(", ");
+  return reason.kind === "changed" ? values : [reason.kind, values].filter(Boolean).join(": ");
 }
 
 /** Why a job stands as it does, in a few words. */
 export function why(job) {
-  if (job.state === "blocked") {
-    const cause = job.cause && jobOf(job.cause);
-    return cause ? `${cause.kind} ${place(cause.coordinates)} ${cause.state}` : job.message || "a job before it failed";
+  if (job.state === "blocked" && job.cause) {
+    const cause = jobOf(job.cause);
+    return cause ? `${cause.kind} ${place(cause.coordinates)} ${cause.state}` : "a job before it failed";
   }
-  if (job.state === "done") return job.message || "";
-  return job.message || reasonText(job.reason);
+  if (job.failure) return [job.failure.exception, job.failure.what].filter(Boolean).join(": ");
+  return job.state === "done" ? job.message : job.message || reasonText(job.reason);
 }
 
 const STOPPABLE = ["running"];
@@ -42,6 +40,7 @@ export function JobLink({ id }) {
 }
 
 const LISTED = 12;
+const RETRY_LOOK = 2000; // ms between looks at a retry: it ends without an event where it could not begin
 
 /** Links to jobs, the first ones at once. */
 export function JobLinks({ ids }) {
@@ -65,22 +64,20 @@ function Log({ id, start, follows }) {
   return html`<pre class="log" ref=${box} tabindex="0" role="log" aria-label="Log" aria-live="off" onScroll=${scrolled}>${text || "Nothing was written."}</pre>`;
 }
 
-/** A configuration, its parts folded. */
-export function Fields({ fields }) {
-  return html`<dl class="fields">${Object.entries(fields).map(([name, value]) =>
-    value && typeof value === "object" && !Array.isArray(value)
-      ? html`<div key=${name} class="nested"><details><summary><span class="code">${name}</span> <span class="dim">${value.type ?? ""}</span></summary><${Fields} fields=${value} /></details></div>`
-      : html`<div key=${name}><dt class="code">${name}</dt><dd>${plain(value)}</dd></div>`,
-  )}</dl>`;
-}
+const isNested = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
-function Actions({ job }) {
+/** A configuration, its parts folded. */
+export const Fields = ({ fields }) => html`<dl class="fields">${Object.entries(fields).map(([name, value]) => html`<div key=${name}><dt class="code">${name}</dt>
+  <dd>${isNested(value) ? html`<details><summary>${value.type ?? plural(Object.keys(value).length, "value")}</summary><${Fields} fields=${value} /></details>` : plain(value)}</dd></div>`)}</dl>`;
+
+function Actions({ job, onDone }) {
   const [asked, ask] = useState(null);
   const name = `${job.kind} ${place(job.coordinates)}`.trim();
   const act = async (action) => {
     const { experiment } = read().query;
     const { message } = await post(action, { id: job.id, ...(experiment ? { experiment } : {}) });
     notify(message || "Done.");
+    onDone();
   };
   return html`${STOPPABLE.includes(job.state) ? html`<button type="button" class="danger" onClick=${() => ask("stop")}>Stop</button>` : null}
     ${RETRIED.includes(job.state) ? html`<button type="button" class="primary" onClick=${() => ask("retry")}>Retry</button>` : null}
@@ -88,6 +85,19 @@ function Actions({ job }) {
       onYes=${() => act("stop")} onClose=${() => ask(null)} />` : null}
     ${asked === "retry" ? html`<${Question} title=${`Retry ${name}?`} text="It is run again, then what depends on it." yes="Retry it" onYes=${() => act("retry")} onClose=${() => ask(null)} />` : null}`;
 }
+
+/** Each change on a line of its own, and the job that is done from which it differs. */
+const Reason = ({ reason }) => (reason.changes
+  ? html`<ul>${reason.changes.map(({ field, before, after }) => html`<li key=${field}><span class="code">${field}</span> ${plain(before)} → ${plain(after)}</li>`)}</ul>
+    ${reason.sibling ? html`<span class="dim">beside <${JobLink} id=${reason.sibling} /></span>` : null}`
+  : reasonText(reason));
+
+/** What became of the last retry that was asked for on the page; its output where it did not end well. */
+const Retried = ({ retry }) => (retry.running
+  ? html`<p class="dim" role="status">A retry goes on; its log is <span class="code path">${retry.log}</span></p>`
+  : retry.code
+    ? html`<div class="trouble"><p><strong>The last retry ended with ${retry.code}</strong></p><pre class="log" tabindex="0">${retry.text}</pre></div>`
+    : null);
 
 const Fact = ({ name, children }) => html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
 
@@ -97,7 +107,7 @@ function Facts({ job, detail, now }) {
   const cost = job.cost?.seconds;
   return html`<dl class="facts">
     ${Object.entries(job.coordinates).map(([axis, value]) => html`<${Fact} key=${axis} name=${axis}>${value}<//>`)}
-    ${job.reason ? html`<${Fact} name="planned because">${reasonText(job.reason)}<//>` : null}
+    ${reasonText(job.reason) ? html`<${Fact} name="planned because"><${Reason} reason=${job.reason} /><//>` : null}
     ${job.state === "blocked" && job.cause ? html`<${Fact} name="blocked by"><${JobLink} id=${job.cause} /><//>` : null}
     ${job.progress !== null && job.state === "running" ? html`<${Fact} name="progress">${percent(job.progress)} ${job.message}<//>` : job.message && !detail?.failure ? html`<${Fact} name="says">${job.message}<//>` : null}
     ${seconds !== null && seconds !== undefined ? html`<${Fact} name="time">${duration(seconds)}${cost ? html` <span class="dim">of about ${duration(cost[1])} (${duration(cost[0])} to ${duration(cost[2])})</span>` : null}<//>`
@@ -119,8 +129,14 @@ export function JobPanel({ id, now }) {
   const live = useLive();
   const job = live.byId.get(id);
   const experiment = live.experiment || undefined;
-  const answer = useAnswer(live.loaded ? "job" : null, { experiment, id }, job?.state);
+  const [retries, look] = useState(0);
+  const answer = useAnswer(live.loaded ? "job" : null, { experiment, id }, `${job?.state} ${retries}`);
   const detail = answer.data;
+  useEffect(() => {
+    if (!detail?.retry?.running) return undefined;
+    const again = setTimeout(() => look((count) => count + 1), RETRY_LOOK);
+    return () => clearTimeout(again);
+  }, [detail]);
   const heading = useRef(null);
   const close = () => {
     change({ id: "" });
@@ -135,9 +151,10 @@ export function JobPanel({ id, now }) {
     </div>
     ${answer.error ? html`<${Trouble} error=${answer.error} />` : null}
     ${shown ? html`
-      <div class="actions"><${State} ...${shown} /><span class="space" /><${Actions} job=${shown} />
+      <div class="actions"><${State} ...${shown} /><span class="space" /><${Actions} job=${shown} onDone=${() => look((count) => count + 1)} />
         ${shown.kind === "learn" ? html`<a href=${link("curves", { id })}>curves</a> <a href=${link("ledger", { id })}>ledger</a>` : null}
         <a class="twin" href=${twin("job", { experiment, id })} target="_blank" rel="noopener" title="The same as JSON">JSON</a></div>
+      ${detail?.retry ? html`<${Retried} retry=${detail.retry} />` : null}
       ${detail?.failure ? html`<${Failure} failure=${detail.failure} />` : null}
       <${Facts} job=${shown} detail=${detail} now=${now} />` : null}
     ${detail ? html`

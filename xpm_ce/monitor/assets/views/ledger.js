@@ -13,7 +13,7 @@ const TITLES = { seen: "Seen", cut: "Cut off", model: "Model", data: "Data", cos
 const isNested = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 const Sections = ({ sections }) => html`<div class="ledger">${sections.map(({ section, fields }) => html`<section key=${section}><h2>${TITLES[section] ?? section}</h2>
-  <dl>${fields.map(({ field, value }) => html`<div key=${field}><dt>${field.replaceAll("_", " ")}</dt><dd class="figure">${isNested(value) ? "" : rounded(value)}</dd></div>${isNested(value) ? html`<${Fields} fields=${value} />` : null}`)}</dl></section>`)}</div>`;
+  <dl>${fields.map(({ field, value }) => html`<div key=${field} class=${isNested(value) ? "nested" : ""}><dt>${field.replaceAll("_", " ")}</dt><dd class="figure">${isNested(value) ? html`<${Fields} fields=${value} />` : rounded(value)}</dd></div>`)}</dl></section>`)}</div>`;
 
 /** Four figures are enough of what was measured. */
 const rounded = (value) => (typeof value === "number" && !Number.isInteger(value) ? String(+value.toPrecision(4)) : plain(value));

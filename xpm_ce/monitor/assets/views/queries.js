@@ -92,7 +92,8 @@ export default function Queries() {
   const systems = useAnswer(live.loaded ? "systems" : null, { experiment });
   const all = systems.data?.systems ?? [];
   const a = query.a ?? all[0]?.key;
-  const b = query.b ?? all.find((each) => each.key !== a)?.key;
+  const others = all.filter((each) => each.key !== a);
+  const b = query.b ?? (others.find((each) => each.system === "trained") ?? others[0])?.key;
   const asked = { experiment, a, b, measure: query.measure, protocol: query.protocol, depth: query.depth };
   const answer = useAnswer(a && b ? "queries" : null, asked);
   const options = all.map((each) => [each.key, each.text]);
