@@ -224,3 +224,22 @@ def test_the_recorded_plans_are_as_fast_as_they_must_be():
             assert figures["jobs"] >= int(name)
             assert figures["processor"] < seconds
             assert figures["peak_mib"] < 300e6 / 2**20
+
+
+def test_the_monitor_costs_what_is_promised():
+    recorded = json.loads((PRINTED / "monitor.txt").read_text().splitlines()[-1])
+    assert recorded["jobs"] == 5000
+    assert recorded["first_reading_s"] < 1
+    assert recorded["look_all_done_s"] < 0.005
+    assert recorded["idle_share"] < 0.005
+    assert recorded["busy_share"] < 0.01
+
+
+def test_the_benchmark_of_the_monitor_runs():
+    command = [sys.executable, str(BENCHMARKS / "monitor.py"), "--jobs", "300", "--seconds", "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(BENCHMARKS)])}
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert process.returncode == 0, process.stderr
+    printed = json.loads(process.stdout.splitlines()[-1])
+    assert printed["jobs"] == 300
+    assert 0 <= printed["idle_share"] < 0.2

@@ -11,11 +11,13 @@ import pytest
 from synthetic_workspace import Synthetic
 
 from xpm_ce.errors import DataError
+from xpm_ce.monitor import observed
 from xpm_ce.monitor import state as state_module
 from xpm_ce.monitor.answers import as_bytes
+from xpm_ce.monitor.batch import SlurmQueue
 from xpm_ce.monitor.events import IDLE
 from xpm_ce.monitor.observed import is_process_of
-from xpm_ce.monitor.state import ExperimentState, NotThereError, WorkspaceState
+from xpm_ce.monitor.state import ExperimentState, NotThereError, WatchedJob, WorkspaceState
 from xpm_ce.workspace import JobFolder, Workspace
 
 JOBS = 400
@@ -233,18 +235,49 @@ def test_a_job_that_was_started_and_has_not_its_lock_yet_waits_for_its_turn(synt
         assert job.state == "running"
 
 
-@pytest.mark.parametrize(
-    ("status", "state"),
-    [("running", "running"), ("scheduled", "waiting"), ("error", "interrupted"), ("", "interrupted")],
-)
-def test_a_job_of_a_batch_system_is_what_its_scheduler_says(synthetic, status, state):
+BY_STATUS = {"running": "running", "scheduled": "waiting", "error": "interrupted", "": "interrupted"}
+
+
+def of_slurm(synthetic: Synthetic, status: str) -> WatchedJob:
+    job = read(synthetic).job(synthetic.running[0]["id"])
+    (job.path / "learner.pid").write_text(json.dumps({"type": "slurm", "pid": "17", "options": []}))
+    (job.path / ".experimaestro" / "status.json").write_text(json.dumps({"state": status}))
+    os.utime(job.path / "learner.pid", (1e9, 1e9))
+    return read(synthetic).job(job.id)
+
+
+def test_slurm_is_asked_seldom_and_what_came_after_its_answer_is_not_gone(monkeypatch, tmp_path):
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\necho 17 RUNNING\necho x >> {tmp_path}/asked\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    queue = SlurmQueue()
+    assert queue.state_of(17, started=1e9) == "RUNNING"
+    assert queue.state_of(18, started=1e9) == ""
+    assert queue.state_of(19, started=time.time() + 1) is None
+    assert (tmp_path / "asked").read_text() == "x\n"
+
+
+@pytest.mark.parametrize("status", BY_STATUS)
+def test_a_job_of_slurm_is_what_its_scheduler_says_where_slurm_is_not_here(synthetic, monkeypatch, status):
+    monkeypatch.setattr(observed, "QUEUE", SlurmQueue())
+    monkeypatch.setenv("PATH", "")
     with synthetic.live():
-        job = read(synthetic).job(synthetic.running[0]["id"])
-        (job.path / "learner.pid").write_text(json.dumps({"type": "slurm", "pid": "17", "options": []}))
-        (job.path / ".experimaestro" / "status.json").write_text(json.dumps({"state": status}))
-        found = read(synthetic).job(job.id)
-        assert found.state == state
-        assert found.queued == (status == "scheduled")
+        job = of_slurm(synthetic, status)
+        assert (job.state, job.queued) == (BY_STATUS[status], status == "scheduled")
+
+
+SAID_BY_SLURM = {"17 RUNNING": "running", "17 PENDING": "waiting", "18 RUNNING": "interrupted"}
+
+
+@pytest.mark.parametrize("line", SAID_BY_SLURM)
+def test_a_job_of_slurm_is_what_slurm_says(synthetic, monkeypatch, tmp_path, line):
+    """Whoever started it may have been killed since, and its status.json then says running for ever."""
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\necho {line}\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setattr(observed, "QUEUE", SlurmQueue())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with synthetic.live():
+        assert of_slurm(synthetic, "running").state == SAID_BY_SLURM[line]
 
 
 def test_an_unknown_experiment_or_job_is_not_there(synthetic):

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from xpm_ce.errors import XpmCeError
+from xpm_ce.monitor.batch import QUEUE
 from xpm_ce.workspace import JobFolder
 
+IN_A_QUEUE = ("PENDING", "CONFIGURING")
+"""States of Slurm in which a job has not begun"""
 UNREADABLE = (XpmCeError, OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
 """What files that no job of ours wrote can make of their reader"""
 BOOKKEEPING = ".experimaestro"
@@ -22,7 +25,7 @@ BOOKKEEPING = ".experimaestro"
 TAIL_BYTES = 4096
 """Of a file of events that are read, from its end"""
 OF_OTHERS = ("slurm",)
-"""Kinds of processes that are not on this machine: their `.pid` and status.json are believed"""
+"""Kinds of processes that are not on this machine"""
 
 
 class Progress(NamedTuple):
@@ -94,13 +97,24 @@ class ObservedFolder(JobFolder):
 
     @cached_property
     def alive(self) -> bool:
-        """Whether its process is there, by /proc of this machine; for one elsewhere, whether experimaestro says so."""
+        """Whether its process is there, by /proc of this machine; for one elsewhere, by Slurm's word, or its status."""
         process = self.process
         if process is None:
             return False
         if self.elsewhere:
-            return self.scheduled.get("state") in ("running", "scheduled")
+            return self._state_elsewhere in ("running", "scheduled")
         return is_process_of(process.number, self.path)
+
+    @cached_property
+    def _state_elsewhere(self) -> str:
+        """Of a process that is not on this machine: running, scheduled (in a queue), or another word."""
+        process, state = self.process, None
+        if process is not None and process.kind in OF_OTHERS:
+            with contextlib.suppress(OSError):
+                state = QUEUE.state_of(process.number, started=os.lstat(self.path / f"{self.name}.pid").st_mtime)
+        if state is None:
+            return str(self.scheduled.get("state"))
+        return "scheduled" if state in IN_A_QUEUE else "running" if state else "gone"
 
     @property
     def elsewhere(self) -> bool:
@@ -115,7 +129,7 @@ class ObservedFolder(JobFolder):
         if process is None or not self.alive:
             return False
         if self.elsewhere:
-            return self.scheduled.get("state") == "running"
+            return self._state_elsewhere == "running"
         return holds_lock(process.number, self.path / f"{self.name}.lock")
 
     @property
