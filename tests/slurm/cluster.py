@@ -181,7 +181,9 @@ class Cluster:
 
     def _newest(self) -> int:
         """The highest number that Slurm has given to a job."""
-        (line,) = (line for line in self.run("scontrol", "show", "config").splitlines() if line.startswith("NEXT_JOB_ID"))
+        (line,) = (
+            line for line in self.run("scontrol", "show", "config").splitlines() if line.startswith("NEXT_JOB_ID")
+        )
         return int(line.partition("=")[2]) - 1
 
     def stop(self) -> None:
