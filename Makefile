@@ -24,8 +24,9 @@ test: install lint
 
 # A real Slurm of one node, started for these tests in a temporary folder. Its packages are installed where they are
 # missing, as root on Debian and Ubuntu; where that cannot be done, the tests are skipped and say why.
+SLURM_TESTS ?= tests/slurm
 test-slurm: install
-	XPM_CE_TEST_SLURM=install $(BIN)/python -m pytest tests/slurm --durations=0 -rs
+	XPM_CE_TEST_SLURM=install $(BIN)/python -m pytest $(SLURM_TESTS) -vv -rs --durations=10 --durations-min=2
 
 lint: install
 	$(BIN)/ruff check .

@@ -31,6 +31,15 @@ TASKS = {
     "retrieve": "xpm_ce.firststage.retrieve", "rerank": "xpm_ce.evaluate.rerank", "measure": "xpm_ce.evaluate.measure",
 }  # fmt: skip
 START = 1_790_000_000.0
+LOCKING = """
+import fcntl, sys, time
+held = [open(path, "a") for path in sys.argv[1:]]
+for each in held:
+    fcntl.flock(each, fcntl.LOCK_EX)
+print("locked", flush=True)
+time.sleep(1e6)
+"""
+"""What stands for all jobs that run: a process that has their locks"""
 
 
 class Grid:
@@ -103,7 +112,7 @@ class Grid:
 
     def _folder(self, job: dict[str, Any]) -> Path:
         folder = Path(job["folder"])
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def _write_done(self, job: dict[str, Any], number: int) -> None:
@@ -156,7 +165,7 @@ class Grid:
 
     def _write_started(self, job: dict[str, Any], *, pid: int) -> None:
         folder, name = self._folder(job), job["task"].rpartition(".")[2]
-        (folder / ".experimaestro" / "events").mkdir(parents=True)
+        (folder / ".experimaestro" / "events").mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.pid").write_text(json.dumps({"type": "local", "pid": pid}))
         (folder / f"{name}.err").write_text("INFO started\n")
 
@@ -190,9 +199,13 @@ class Synthetic:
     @contextlib.contextmanager
     def live(self) -> Iterator["Synthetic"]:
         """Let some jobs run: one process that sleeps stands for all of them. `tell` reports their progress."""
-        names = [job["id"] for job in self.running]
-        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1e6)", *names])
+        for job in self.running:
+            self.grid._folder(job)
+        locks = [f"{job['folder']}/{job['task'].rpartition('.')[2]}.lock" for job in self.running]
+        process = subprocess.Popen([sys.executable, "-c", LOCKING, *locks], stdout=subprocess.PIPE)
         try:
+            assert process.stdout is not None
+            process.stdout.readline()
             for job in self.running:
                 self.grid._write_started(job, pid=process.pid)
             self.tell(0.0)
@@ -204,12 +217,8 @@ class Synthetic:
     def tell(self, share: float) -> None:
         """Say of every running job how far it is."""
         for job in self.running:
-            event = {
-                "event_type": "JobProgressEvent",
-                "level": 0,
-                "progress": share,
-                "desc": f"step {60 * share:.0f} of 60",
-            }
+            words = f"step {60 * share:.0f} of 60"
+            event = {"event_type": "JobProgressEvent", "level": 0, "progress": share, "desc": words}
             with open(Path(job["folder"]) / ".experimaestro" / "events" / "event-0.jsonl", "a") as stream:
                 stream.write(json.dumps(event) + "\n")
 
@@ -217,8 +226,6 @@ class Synthetic:
         """Let a running job end well."""
         folder, name = Path(job["folder"]), job["task"].rpartition(".")[2]
         (folder / f"{name}.pid").unlink()
-        aside = folder.with_name(f"{folder.name}.aside")
-        folder.rename(aside)
         self.grid._write_done(job, 0)
 
 

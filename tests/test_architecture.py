@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "xpm_ce"
 
-GROUND = {"errors", "identity", "atomic", "workspace", "parameters", "jobs", "progress", "network"}
+GROUND = {"errors", "identity", "atomic", "workspace", "parameters", "jobs", "progress", "network", "time_limit"}
 """What every room may import"""
 
 ALLOWED = {
@@ -21,6 +21,7 @@ ALLOWED = {
     "jobs": {"errors", "atomic", "identity", "workspace"},
     "progress": set(),
     "network": set(),
+    "time_limit": set(),
     "settings": GROUND,
     "protocols": GROUND,
     "measures": GROUND,
@@ -43,11 +44,11 @@ ALLOWED = {
     | {"learn", "evaluate"}
     | {"extensions", "interop"},
     "launch": GROUND | {"graph", "analysis"},
+    "doctor": GROUND | {"launch", "engine", "data"},
     "experiment": GROUND | {"settings", "graph", "launch", "extensions"},
     "declaration": GROUND | {"settings", "graph", "experiment", "analysis"},
     "cli": GROUND
-    | {"experiment", "graph", "analysis", "data", "measures", "launch", "settings", "publish"}
-    | {"monitor"},
+    | {"experiment", "graph", "analysis", "data", "measures", "launch", "settings", "publish", "doctor", "monitor"},
 }
 """Room -> rooms that it may import; a room that is not here may not exist"""
 
@@ -148,7 +149,7 @@ def test_planning_and_repeating_a_finished_study_load_no_heavy_library(verb, tin
     assert not loaded_modules([verb, study, "--workdir", str(tiny_workspace)], tmp_path) & set(HEAVY)
 
 
-@pytest.mark.parametrize("verb", ["status", "show", "logs", "compare", "verify"])
+@pytest.mark.parametrize("verb", ["status", "show", "logs", "compare", "verify", "clean"])
 def test_a_verb_that_reads_files_loads_neither_experimaestro_nor_numpy(verb, tmp_path):
     loaded_modules(["plan", QUICKSTART, "--workdir", str(tmp_path / "ws")], tmp_path)
     arguments = [verb, "--workdir", str(tmp_path / "ws"), *([] if verb == "status" else ["--help"])]

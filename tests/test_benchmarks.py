@@ -76,7 +76,9 @@ def test_a_benchmark_ends_with_its_ratios_and_null_only_for_what_cannot_be_had(n
 
 def test_every_command_of_the_page_is_one_that_its_script_takes(script):
     commands = re.findall(r"python (benchmarks/\w+\.py[^`\n]*)", PAGE.read_text())
-    assert {Path(shlex.split(command)[0]).stem for command in commands} == {"train", "rerank", "memory", "measure"}
+    assert {Path(shlex.split(command)[0]).stem for command in commands} == {
+        "train", "rerank", "memory", "measure", "planning",
+    }  # fmt: skip
     for command in commands:
         file, *arguments = shlex.split(command, comments=True)
         script(Path(file).stem).main.make_context(file, arguments)
@@ -115,7 +117,22 @@ def table_of_memory() -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize(("name", "table"), [("ratios", table_of_ratios), ("memory", table_of_memory)])
+def table_of_planning() -> str:
+    """A row for each plan."""
+    rows = ["| jobs | | of them to run | processor time, s | most in the process, MiB |", "|---|---|---|---|---|"]
+    for line in printed("planning")[-1:]:
+        for grid in json.loads(line).values():
+            rows += [
+                f"| {each['jobs']} | {what} | {each['to_run']} | {each['processor']:.1f} | {each['peak_mib']} |"
+                for what, each in grid.items()
+            ]
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("ratios", table_of_ratios), ("memory", table_of_memory), ("planning", table_of_planning)],
+)
 def test_the_tables_of_the_page_show_what_the_scripts_printed(name, table):
     """To write them again after a script was run: XPM_CE_UPDATE_DOCS=1 pytest tests/test_benchmarks.py -k tables"""
     text = PAGE.read_text()
@@ -186,3 +203,43 @@ def test_both_trainers_learn_the_same_from_the_same(script, tmp_path, monkeypatc
             assert theirs.loss == pytest.approx(ours.training.position.last_loss, rel=1e-5)
     theirs.end()
     assert theirs.computed == torch.float32
+
+
+def test_plans_are_timed():
+    """The figures of 3 000 and 10 000 jobs are in docs/performance.md; this grid is small."""
+    command = [sys.executable, str(BENCHMARKS / "planning.py"), "--quick"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    told = json.loads(process.stdout.splitlines()[-1])["quick"]
+    assert {what: figures["to_run"] for what, figures in told.items()} == {
+        "nothing on disk": 186, "all done": 0, "one value changed": 132,
+    }  # fmt: skip
+
+
+def test_the_recorded_plans_are_as_fast_as_they_must_be():
+    """3 000 jobs in less than 3 seconds of processor time, 10 000 in less than 8, in less than 300 MB."""
+    recorded = json.loads(printed("planning")[-1])
+    for name, seconds in (("3000", 3), ("10000", 8)):
+        for figures in recorded[name].values():
+            assert figures["jobs"] >= int(name)
+            assert figures["processor"] < seconds
+            assert figures["peak_mib"] < 300e6 / 2**20
+
+
+def test_the_monitor_costs_what_is_promised():
+    recorded = json.loads((PRINTED / "monitor.txt").read_text().splitlines()[-1])
+    assert recorded["jobs"] == 5000
+    assert recorded["first_reading_s"] < 1
+    assert recorded["look_all_done_s"] < 0.005
+    assert recorded["idle_share"] < 0.005
+    assert recorded["busy_share"] < 0.01
+
+
+def test_the_benchmark_of_the_monitor_runs():
+    command = [sys.executable, str(BENCHMARKS / "monitor.py"), "--jobs", "300", "--seconds", "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(BENCHMARKS)])}
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert process.returncode == 0, process.stderr
+    printed = json.loads(process.stdout.splitlines()[-1])
+    assert printed["jobs"] == 300
+    assert 0 <= printed["idle_share"] < 0.2

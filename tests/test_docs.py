@@ -33,6 +33,8 @@ from xpm_ce.graph import sections
 from xpm_ce.graph.study import OTHER_SECTIONS, SECTIONS, Study
 from xpm_ce.graph.teachers import CrossFitting
 from xpm_ce.graph.wiring import WIRED_IN_TRAINING_SETS
+from xpm_ce.launch.file import read_launchers
+from xpm_ce.launch.placement import place
 from xpm_ce.learn.learner import Learner
 from xpm_ce.learn.validation import Validation
 from xpm_ce.losses.table import LOSSES, loss_class
@@ -169,7 +171,7 @@ def commands() -> list[str]:
     return sorted({command for command in found if command})
 
 
-SET_UP = {"make quickstart", "make test"}
+SET_UP = {"make quickstart", "make test", "make test-slurm"}
 """Commands that set up an environment: CI runs them from a clean clone"""
 
 
@@ -214,7 +216,7 @@ def test_a_command_of_the_documentation_works(command, tiny_workspace, run_comma
     if "--workdir" in words:
         del words[words.index("--workdir") : words.index("--workdir") + 2]
     long = [word for word in words if re.fullmatch(r"experiments/(scifact|\w+/\w+)\.yaml", word)]
-    if long:
+    if long and words[1] != "diff":
         process = plan_long_study(*words[words.index(long[0]) :])
     else:
         words = [str(TINY) if word == "experiments/quickstart.yaml" else word for word in words]
@@ -328,6 +330,26 @@ def test_the_pictures_of_the_quickstart_show_its_recorded_results():
             row, column = line["system"].split(", ")
             difference = recorded[row][column]["mean"] - recorded["BM25"][column]["mean"]
             assert float(line["difference_to_BM25"]) == pytest.approx(difference, abs=1e-12)
+
+
+def test_the_launchers_file_of_the_cluster_page_places_every_kind_of_job(tmp_path):
+    page = ROOT / "docs" / "cluster.md"
+    (text,) = [text for comment, text in blocks(page, "yaml") if comment == "file: launchers.yaml"]
+    (tmp_path / "launchers.yaml").write_text(text)
+    launchers = read_launchers(tmp_path / "launchers.yaml")
+    plan = prepare(Configuration.load(TINY, launchers=tmp_path / "launchers.yaml"), Workspace(tmp_path / "ws")).plan
+    machines = {job.kind: place(launchers, job.kind, job.config).name for job in plan.jobs}
+    assert {kind for kind, machine in machines.items() if machine == "gpu"} == {"learn", "rerank"}
+    assert set(machines.values()) == {"cpu", "gpu"}
+
+
+def test_the_recorded_output_of_the_tests_on_slurm_is_of_tests_that_there_are():
+    text = (ROOT / "docs" / "cluster.md").read_text()
+    recorded = text[text.index("<!-- output of make test-slurm -->") :].split("```")[1]
+    tests = re.findall(r"^def (test_\w+)", (ROOT / "tests" / "slurm" / "test_slurm.py").read_text(), re.MULTILINE)
+    assert set(re.findall(r"::(test_\w+)\S* PASSED", recorded)) == set(tests)
+    assert re.search(r"\d+ passed", recorded)
+    assert not re.search(r"failed|skipped", recorded)
 
 
 def test_links_between_pages_lead_somewhere():

@@ -27,7 +27,7 @@ from xpm_ce.graph.narrowing import narrowed
 from xpm_ce.graph.past import remember
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.planner import State
-from xpm_ce.graph.rendering import rendered_counts, rendered_plan
+from xpm_ce.graph.rendering import rendered_costs, rendered_counts, rendered_plan
 from xpm_ce.graph.study import Study
 from xpm_ce.launch.file import read_launchers
 from xpm_ce.launch.machines import FILE_NAME, Launchers
@@ -150,8 +150,8 @@ def run(helper: ExperimentHelper, cfg: Configuration) -> None:
         return
     try:
         execute(prepared, experiment)
-    except JobsFailedError as error:
-        raise HandledException(str(error)) from None
+    except XpmCeError as error:
+        raise HandledException(str(error)) from error
 
 
 def start(configuration: Configuration, workspace: Workspace) -> None:
@@ -175,7 +175,7 @@ def start(configuration: Configuration, workspace: Workspace) -> None:
         try:
             helper.run([], configuration)
         except HandledException as error:
-            raise JobsFailedError(str(error)) from None
+            raise error.__cause__ or error from None
         interrupted = False
     if interrupted:  # experimaestro's context swallows GracefulExperimentExit
         raise click.Abort
@@ -192,6 +192,8 @@ def execute(prepared: Prepared, experiment: Any) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("xpm.experiment").setLevel(logging.CRITICAL)  # it tells each failure twice; we tell the cause
     click.echo(rendered_counts(plan), err=True)
+    if plan.costs.jobs:
+        click.echo("\n".join(rendered_costs(plan.costs)), err=True)
     for warning in plan.warnings:
         click.echo(f"Warning: {warning}", err=True)
     failed: dict[str, Any] = {}

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ from xpm_ce.errors import ConfigurationError, DataError
 OUTPUTS, FAILURE, PRUNED = "outputs.json", "failure.json", "pruned.json"
 TRAINED, UNTRAINED, MODEL, RUN, FIRST_STAGE = "trained", "untrained", "model", "run", "first stage"
 """What a measured system is, in the `results` of plan.json"""
+STARTING = 100
+"""Looks at a process that has no arguments yet, 10 ms apart"""
 DEFAULT_WORKDIR, WORKDIR_VARIABLE = "workspace", "XPM_CE_WORKDIR"
 
 
@@ -52,10 +55,15 @@ def read_json(path: Path) -> Any:
 
 def runs_here(process: int | None, job: Path) -> bool:
     """Whether a process of this machine runs the script of a job, <folder>/<name>, and is no zombie."""
-    try:
-        command = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
-    except OSError:
-        return False
+    for _ in range(STARTING):
+        try:
+            command = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, IndexError):
+            return False
+        if command or state in "ZX":
+            break
+        time.sleep(0.01)  # a program that is being loaded has no arguments for a moment
     return f"{job.name}.py" in command and job.parent.name in command
 
 
@@ -159,8 +167,8 @@ class JobFolder:
         """Whether the job was started, but waits for a slot of its machine or in Slurm's queue."""
         try:
             process = read_json(self.path / f"{self.name}.pid") or {}
-        except DataError:  # it is being written
-            return True
+        except DataError:  # whoever wrote it was killed
+            return False
         if process.get("type") == "local":
             return runs_here(process.get("pid"), self.path / self.name)
         status = self.path / ".experimaestro" / "status.json"

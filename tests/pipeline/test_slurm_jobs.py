@@ -28,7 +28,7 @@ def launchers(slurm, tmp_path) -> Path:
     file = tmp_path / "launchers.yaml"
     file.write_text(
         f"slurm:\n  cpu: {{time: 20m, interval: 0.5, binaries: {slurm.binaries}, prologue: '{slurm.prologue}'}}\n"
-        "requirements:\n  all: {on: cpu}\n"
+        "requirements:\n  all: {on: cpu}\n  measure: {on: cpu, share: 4}\n"
     )
     return file
 

@@ -1,10 +1,12 @@
 """A private Slurm of one node: munge, MariaDB, slurmdbd, slurmctld and slurmd, in one folder and on free ports.
 
-It reads and writes nothing of a Slurm that the machine may have, and ends only what it started. It does not know xpm-ce.
+It reads and writes nothing of a Slurm that may be there, and ends only what it started. It does not know xpm-ce.
 """
 
+import contextlib
 import ctypes
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -121,6 +123,18 @@ class Cluster:
         self._until(lambda: not any(state == "RUNNING" for _, state, _ in self.queue()), "its jobs are gone")
         self._usable()
 
+    def stop_controller(self) -> None:
+        """End slurmctld; what runs goes on."""
+        ((name, process),) = [each for each in self._daemons if each[0] == "slurmctld"]
+        process.terminate()
+        process.wait(timeout=60)
+        self._daemons.remove((name, process))
+
+    def start_controller(self) -> None:
+        """Start slurmctld, which knows the jobs that it knew."""
+        self._start_daemon("slurmctld", "-D", "-i")
+        self._until(lambda: self._answers("scontrol", "ping"), "slurmctld answers")
+
     def submit(self, *options: str) -> str:
         """The number of a job that is none of xpm-ce's."""
         job = self.run("sbatch", "--parsable", "--output=/dev/null", *options).strip()
@@ -191,10 +205,8 @@ class Cluster:
         if any(name == "slurmd" for name, _ in self._daemons):
             self.run("scancel", f"--nodelist={self.node}", check=False)
             self.run("scancel", "--state=PENDING", check=False)
-            try:
+            with contextlib.suppress(ClusterError):  # its daemons end all the same
                 self._until(lambda: not self.queue(), "the jobs end", seconds=30)
-            except ClusterError:
-                pass  # its daemons end all the same
         for _, process in reversed(self._daemons):
             process.terminate()
             try:
@@ -208,7 +220,7 @@ class Cluster:
     def _start(self) -> None:
         ports = dict(zip(("database", "accounting", "controller", "node"), _free_ports(4), strict=True))
         password = secrets.token_hex(16)
-        user = "root" if os.geteuid() == 0 else os.environ.get("USER") or os.getlogin()
+        user = pwd.getpwuid(os.geteuid()).pw_name
         for name in ("database", "controller", "node", "munge"):
             (self.folder / name).mkdir(mode=0o755)
         self._start_munge()
@@ -217,8 +229,7 @@ class Cluster:
         self._start_daemon("slurmdbd", "-D")
         self._until(lambda: self._answers("sacctmgr", "--noheader", "list", "cluster"), "slurmdbd answers")
         self.run("sacctmgr", "--immediate", "add", "cluster", "xpmce")
-        self._start_daemon("slurmctld", "-D", "-i")
-        self._until(lambda: self._answers("scontrol", "ping"), "slurmctld answers")
+        self.start_controller()
         self._start_daemon("slurmd", "-D")
         self._until(lambda: self.node_state == "idle", "the node is idle")
 
@@ -240,12 +251,8 @@ class Cluster:
             f"create user if not exists 'slurm'@'127.0.0.1' identified by '{password}';\n"
             "grant all on slurm.* to 'slurm'@'localhost';\ngrant all on slurm.* to 'slurm'@'127.0.0.1';\n"
         )
-        made = subprocess.run(
-            [
-                program("mariadb-install-db") or "", "--no-defaults", f"--user={user}", f"--datadir={database / 'data'}",
-                "--skip-test-db",
-            ], capture_output=True, text=True,
-        )  # fmt: skip
+        command = [program("mariadb-install-db") or "", "--no-defaults", f"--user={user}", "--skip-test-db"]
+        made = subprocess.run([*command, f"--datadir={database / 'data'}"], capture_output=True, text=True)
         if made.returncode:
             raise ClusterError(f"mariadb-install-db: {made.stdout}{made.stderr}")
         self._start_daemon(
@@ -321,7 +328,7 @@ PartitionName=spare Nodes={self.node} MaxTime=60 PriorityTier=1 PreemptMode=REQU
             return False
         return "DOWN" not in output
 
-    def _until(self, condition: Callable[[], object], what: str, *, seconds: float = 60) -> None:
+    def _until(self, condition: Callable[[], object], what: str, *, seconds: float = 120) -> None:
         """Wait for a condition; ClusterError with the ends of the daemons' logs where it does not come true."""
         end = time.monotonic() + seconds
         while not condition():

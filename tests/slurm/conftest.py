@@ -5,20 +5,18 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import yaml
 from cluster import Cluster, install, missing_programs
+from slow_run import HERE, STEPS, TINY, Run
 
-HERE = Path(__file__).parent
-TINY = HERE.parent / "studies" / "tiny.yaml"
-STEPS = 30
 VARIABLE = "XPM_CE_TEST_SLURM"
 """`installed`: use the packages that are there; `install`: install them first, as root; otherwise no test runs here"""
 
@@ -29,18 +27,21 @@ def pytest_terminal_summary(terminalreporter) -> None:
         terminalreporter.write_line(line)
 
 
-@pytest.fixture(scope="session")
-def cluster(pytestconfig) -> Iterator[Cluster]:
-    """A running Slurm of one node."""
+@pytest.fixture(scope="session", autouse=True)
+def installed() -> None:
+    """Skip the tests of this folder where there is no Slurm to start; before anything else is made for them."""
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         pytest.skip("needs a Slurm of its own: make test-slurm")
-    if wanted == "install":
-        obstacle = install()
-        if obstacle:
-            pytest.skip(f"Slurm cannot be installed: {obstacle}")
-    if missing := missing_programs():
-        pytest.skip(f"not installed: {', '.join(missing)}")
+    obstacle = install() if wanted == "install" else ""
+    if obstacle or missing_programs():
+        pytest.skip(f"{', '.join(missing_programs())} not installed: {obstacle or 'make test-slurm installs them'}")
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig) -> Iterator[Cluster]:
+    """A running Slurm of one node."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a terminated session ends it, too
     started = time.monotonic()
     with Cluster() as cluster:
         pytestconfig.slurm = [
@@ -75,8 +76,8 @@ def launchers(tmp_path_factory) -> Callable[..., Path]:
         partition = {"memory_gib": 2, "cores": 1, "interval": 1, **more}
         content = {
             "local": {"parallel_jobs": 0},
-            "slurm": {"main": {**partition, "time": "10m"}, "spare": {**partition, "time": "10m"}},
-            "requirements": {"all": {"on": "main"}, "learn": {"on": learn, "time": time}},
+            "slurm": {"main": {**partition, "time": "3h"}, "spare": {**partition, "time": "3h"}},
+            "requirements": {"all": {"on": "main", "time": "10m"}, "learn": {"on": learn, "time": time}},
         }
         file = folder / f"{len(list(folder.iterdir()))}.yaml"
         file.write_text(yaml.safe_dump(content))
@@ -97,32 +98,6 @@ def slow_study(tmp_path_factory) -> Path:
     file = folder / "slow.yaml"
     file.write_text(yaml.safe_dump(study, sort_keys=False))
     return file
-
-
-class Run(NamedTuple):
-    """`xpm-ce run` in the background."""
-
-    process: subprocess.Popen
-    workspace: Path
-    log: Path
-
-    def finished(self, *, seconds: float = 180) -> str:
-        """What it printed, when it has ended well."""
-        code = self.process.wait(timeout=seconds)
-        assert code == 0, self.log.read_text()
-        return self.log.read_text()
-
-    @property
-    def learner(self) -> Path | None:
-        """The folder of the one learner that is trained by steps, once it has made one."""
-        for curve in self.workspace.glob("jobs/xpm_ce.learn.learner/*/curve.csv"):
-            if not (curve.parent / "learner.done").exists() and self.steps(curve):
-                return curve.parent
-        return None
-
-    @staticmethod
-    def steps(curve: Path) -> int:
-        return max(0, len(curve.read_text().splitlines()) - 1)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Where an experiment stands, as the monitor and the terminal read it from a synthetic workspace."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -10,10 +11,13 @@ import pytest
 from synthetic_workspace import Synthetic
 
 from xpm_ce.errors import DataError
+from xpm_ce.monitor import observed
 from xpm_ce.monitor import state as state_module
+from xpm_ce.monitor.answers import as_bytes
+from xpm_ce.monitor.batch import SlurmQueue
 from xpm_ce.monitor.events import IDLE
-from xpm_ce.monitor.observed import ObservedFolder, is_process_of
-from xpm_ce.monitor.state import ExperimentState, NotThereError, WorkspaceState
+from xpm_ce.monitor.observed import is_process_of
+from xpm_ce.monitor.state import ExperimentState, NotThereError, WatchedJob, WorkspaceState
 from xpm_ce.workspace import JobFolder, Workspace
 
 JOBS = 400
@@ -189,7 +193,7 @@ def test_files_that_are_not_what_a_job_writes_are_told_and_nothing_breaks(synthe
     (folder_of(state, job) / name).write_text(content)
     seen = read(synthetic).job(job)
     assert seen.state in ("damaged", "failed", "done")
-    json.dumps(seen.as_json(time.time()), allow_nan=False)
+    json.loads(as_bytes(seen.as_json(time.time())), parse_constant=pytest.fail)
 
 
 def test_a_job_that_was_stopped_is_interrupted_and_says_so(synthetic):
@@ -207,25 +211,73 @@ def test_a_process_is_a_jobs_own_only_where_its_command_names_the_folder():
     assert not is_process_of(4_194_304, Path("/"))
 
 
-def test_reading_a_job_takes_no_lock_of_it(synthetic):
-    """A reader that held the lock for a moment could keep the job from starting."""
-    import fcntl
-
+def test_reading_jobs_takes_no_lock_of_them(synthetic, monkeypatch):
+    """A reader that held a job's lock for a moment could keep the job from starting."""
     with synthetic.live():
-        job = synthetic.running[0]
-        lock = Path(job["folder"]) / "learner.lock"
-        with open(lock, "w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            assert ObservedFolder(Path(job["folder"])).running
-        shutil.copy(lock, lock.with_suffix(".before"))
-        taken = []
-        original = fcntl.flock
-        try:
-            fcntl.flock = lambda *arguments: taken.append(arguments)  # type: ignore[assignment]
-            read(synthetic)
-        finally:
-            fcntl.flock = original
-        assert not taken
+        monkeypatch.setattr(fcntl, "flock", lambda *_: pytest.fail("a lock was taken"))
+        monkeypatch.setattr(fcntl, "lockf", lambda *_: pytest.fail("a lock was taken"))
+        assert read(synthetic).counts["running"] == len(synthetic.running)
+
+
+def test_a_job_that_was_started_and_has_not_its_lock_yet_waits_for_its_turn(synthetic):
+    with synthetic.live():
+        state = read(synthetic)
+        job = state.job(synthetic.running[0]["id"])
+        lock = job.path / "learner.lock"
+        lock.rename(job.path / "aside")
+        lock.touch()
+        state.refresh()
+        assert (job.state, job.queued, job.words) == ("waiting", True, "started, waits for its turn")
+        before = job.path.stat().st_mtime_ns
+        (job.path / "aside").rename(lock)
+        os.utime(job.path, ns=(before, before))  # nothing in the folder tells it
+        state.refresh()
+        assert job.state == "running"
+
+
+BY_STATUS = {"running": "running", "scheduled": "waiting", "error": "interrupted", "": "interrupted"}
+
+
+def of_slurm(synthetic: Synthetic, status: str) -> WatchedJob:
+    job = read(synthetic).job(synthetic.running[0]["id"])
+    (job.path / "learner.pid").write_text(json.dumps({"type": "slurm", "pid": "17", "options": []}))
+    (job.path / ".experimaestro" / "status.json").write_text(json.dumps({"state": status}))
+    os.utime(job.path / "learner.pid", (1e9, 1e9))
+    return read(synthetic).job(job.id)
+
+
+def test_slurm_is_asked_seldom_and_what_came_after_its_answer_is_not_gone(monkeypatch, tmp_path):
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\necho 17 RUNNING\necho x >> {tmp_path}/asked\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    queue = SlurmQueue()
+    assert queue.state_of(17, started=1e9) == "RUNNING"
+    assert queue.state_of(18, started=1e9) == ""
+    assert queue.state_of(19, started=time.time() + 1) is None
+    assert (tmp_path / "asked").read_text() == "x\n"
+
+
+@pytest.mark.parametrize("status", BY_STATUS)
+def test_a_job_of_slurm_is_what_its_scheduler_says_where_slurm_is_not_here(synthetic, monkeypatch, status):
+    monkeypatch.setattr(observed, "QUEUE", SlurmQueue())
+    monkeypatch.setenv("PATH", "")
+    with synthetic.live():
+        job = of_slurm(synthetic, status)
+        assert (job.state, job.queued) == (BY_STATUS[status], status == "scheduled")
+
+
+SAID_BY_SLURM = {"17 RUNNING": "running", "17 PENDING": "waiting", "18 RUNNING": "interrupted"}
+
+
+@pytest.mark.parametrize("line", SAID_BY_SLURM)
+def test_a_job_of_slurm_is_what_slurm_says(synthetic, monkeypatch, tmp_path, line):
+    """Whoever started it may have been killed since, and its status.json then says running for ever."""
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\necho {line}\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setattr(observed, "QUEUE", SlurmQueue())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with synthetic.live():
+        assert of_slurm(synthetic, "running").state == SAID_BY_SLURM[line]
 
 
 def test_an_unknown_experiment_or_job_is_not_there(synthetic):

@@ -1,11 +1,21 @@
 """The monitor's state as text, and the watched status in a terminal."""
 
+import fcntl
+import os
+import pty
 import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
 import time
+from pathlib import Path
 
 import pytest
 from synthetic_workspace import Synthetic
 
+from xpm_ce.cli.status import HOME
 from xpm_ce.monitor.state import ExperimentState
 from xpm_ce.monitor.terminal import Screen, duration, frame, plain
 
@@ -64,3 +74,34 @@ def test_texts_cannot_command_the_terminal():
 )
 def test_a_duration_is_said_as_people_say_it(seconds, text):
     assert duration(seconds) == text
+
+
+def test_the_watched_status_is_drawn_in_place_until_it_is_interrupted(synthetic):
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 60, 0, 0))
+    command = [str(Path(sys.executable).with_name("xpm-ce")), "status", "--watch"]
+    process = subprocess.Popen([*command, "--workdir", str(synthetic.workspace.path)], stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    drawn = b""
+    while drawn.count(b"synthetic: 400 jobs") < 3:
+        drawn += os.read(ours, 65536)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    os.close(ours)
+    frames = drawn.decode().split(HOME)[2:4]
+    assert all(len(each.splitlines()) <= 20 for each in frames)
+    assert "3 failed" in COLOUR.sub("", frames[0])
+
+
+def test_where_it_is_watched_by_a_file_a_frame_is_written_when_something_changed(synthetic, tmp_path):
+    command = [str(Path(sys.executable).with_name("xpm-ce")), "status", "--watch"]
+    with open(tmp_path / "frames", "w") as stream:
+        process = subprocess.Popen([*command, "--workdir", str(synthetic.workspace.path)], stdout=stream)
+        while not (tmp_path / "frames").read_text():
+            time.sleep(0.05)
+        time.sleep(2.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    text = (tmp_path / "frames").read_text()
+    assert text.count("synthetic: 400 jobs") == 1
+    assert "\x1b" not in text

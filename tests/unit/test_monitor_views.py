@@ -202,3 +202,13 @@ print("LOADED", sorted(early), sorted(late))
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert process.returncode == 0, process.stderr
     assert process.stdout.strip().endswith("LOADED [] []")
+
+
+def test_an_empty_workspace_is_served_and_fills(tmp_path):
+    views = Views(Workspace(tmp_path / "workspace"))
+    assert views("experiments")["experiments"] == []
+    assert "xpm-ce run" in views("jobs", status=404)["error"]["remedy"]
+    Synthetic(tmp_path / "workspace", jobs=30)
+    assert [each["name"] for each in views("experiments")["experiments"]] == ["synthetic"]
+    assert len(views("jobs")["jobs"]) == 30
+    views("jobs?experiment=other", status=404)

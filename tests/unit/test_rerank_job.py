@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from experimaestro import DirectoryContext
+from experimaestro import DirectoryContext, GracefulTimeout
 from experimaestro.core.context import SerializationContext
+from experimaestro.taskglobals import Env, LauncherInformation
 
 from xpm_ce.data.run_metadata import COMPONENTS, metadata_path, read_metadata
 from xpm_ce.data.runs import Ranking, cut
@@ -237,3 +238,21 @@ def test_the_run_itself_has_no_header(whole):
     with gzip.open(whole / "run.gz", "rt") as stream:
         assert all(len(line.split()) == 6 and not line.startswith("#") for line in stream)
     assert yaml.safe_load(metadata_path(whole / "run.gz").read_text())
+
+
+def test_a_job_without_time_for_another_shard_leaves_and_goes_on_to_equal_results(job, tmp_path, whole, monkeypatch):
+    class Walltime(LauncherInformation):
+        seconds = 1.0
+
+        def remaining_time(self):
+            return self.seconds
+
+    monkeypatch.setattr(Env.instance(), "launcher_info", Walltime())
+    folder = tmp_path / "limited" / job.identity
+    with pytest.raises(GracefulTimeout, match="no time for another shard after"):
+        rerank(opened(job, folder))
+    assert len(list(folder.glob("shards/*/*.npz"))) == 1
+    monkeypatch.setattr(Walltime, "seconds", 1000.0)
+    rerank(opened(job, folder))
+    assert counts_of(folder)["pairs_resumed"] >= SMALL
+    assert np.array_equal(np.load(folder / "scores.npy"), np.load(whole / "scores.npy"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -28,10 +29,10 @@ class Job:
         lines += [f"#SBATCH {option}" for option in options]
         self.script.write_text("\n".join([*lines, *commands]) + "\n")
 
-    def run(self) -> int:
+    def run(self, *, interval: float = 0.1) -> int:
         """Through all its attempts."""
         number = submit(self.slurm.binaries, self.script)
-        process = PartitionProcess(number, self.script, binaries=self.slurm.binaries, interval=0.1)
+        process = PartitionProcess(number, self.script, binaries=self.slurm.binaries, interval=interval)
         return asyncio.run(asyncio.wait_for(process.aio_wait(), timeout=60))
 
     @property
@@ -122,6 +123,33 @@ def test_what_slurm_says_of_a_killed_job_is_its_failure(slurm, tmp_path, state, 
     assert slurm.attempts == 1
     assert job.failure["exception"] == exception
     assert remedy in job.failure["remedy"]
+
+
+def test_a_marker_that_a_shared_file_system_shows_late_is_waited_for(slurm, tmp_path):
+    job = Job(slurm, tmp_path / "job", "(sleep 3; touch thing.done) > /dev/null 2>&1 &", "exit 0")
+    assert job.run(interval=2) == 0
+    assert slurm.attempts == 1
+
+
+UNREACHABLE = "Unable to contact slurm controller (connect failure)"
+
+
+def test_a_controller_that_is_restarted_is_waited_for(slurm, tmp_path, monkeypatch):
+    monkeypatch.setattr("xpm_ce.launch.slurm.PAUSES", (0.1, 0.1))
+    slurm.refuses(UNREACHABLE, "Socket timed out on send/recv operation")
+    assert Job(slurm, tmp_path / "job", DONE).run() == 0
+    assert slurm.attempts == 1
+
+
+def test_a_controller_that_stays_away_and_a_job_that_it_refuses_are_errors(slurm, tmp_path, monkeypatch):
+    monkeypatch.setattr("xpm_ce.launch.slurm.PAUSES", (0.1,))
+    slurm.refuses(UNREACHABLE, UNREACHABLE)
+    with pytest.raises(subprocess.CalledProcessError):
+        Job(slurm, tmp_path / "first", DONE).run()
+    slurm.refuses("Invalid account or account/partition combination specified")
+    with pytest.raises(subprocess.CalledProcessError, match="sbatch"):
+        Job(slurm, tmp_path / "second", DONE).run()
+    assert slurm.attempts == 0
 
 
 def test_the_cause_that_a_job_gave_itself_stays(slurm, tmp_path):

@@ -8,9 +8,9 @@ from experimaestro import GracefulTimeout
 from experimaestro.taskglobals import Env, LauncherInformation
 from learners import assert_same_weights, learner, make_world
 
-from xpm_ce.learn import time_limit
+from xpm_ce import time_limit
 from xpm_ce.learn.loop import train
-from xpm_ce.learn.time_limit import TimeLimit
+from xpm_ce.time_limit import TimeLimit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

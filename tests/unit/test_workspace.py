@@ -2,6 +2,9 @@
 
 import fcntl
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -80,3 +83,47 @@ def test_a_damaged_plan_is_an_error_with_its_place(tmp_path):
     plan.write_text('{"half')
     with pytest.raises(DataError, match=r"plan.json: this file is not JSON"):
         Workspace(tmp_path).read_plan("known")
+
+
+@pytest.fixture
+def started(folder):
+    """The folder of a job that was started and has not ended; gives the folder and its process."""
+    (folder / "thing.done").unlink()
+    (folder / "outputs.json").unlink()
+    (folder / "thing.py").write_text("import time\ntime.sleep(60)\n")
+    process = subprocess.Popen([sys.executable, str(folder / "thing.py")])
+    (folder / "thing.pid").write_text(json.dumps({"type": "local", "pid": process.pid}))
+    yield folder, process
+    process.kill()
+    process.wait()
+
+
+def test_a_started_job_waits_for_its_slot_until_it_has_its_lock(started):
+    folder, process = started
+    assert JobFolder(folder).state == "waiting"
+    with open(folder / "thing.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert JobFolder(folder).state == "running"
+    process.kill()
+    assert process.wait()
+    assert JobFolder(folder).state == "interrupted"
+
+
+def test_a_process_that_has_the_number_of_a_killed_job_is_not_taken_for_it(started):
+    folder, _ = started
+    (folder / "thing.pid").write_text(json.dumps({"type": "local", "pid": os.getpid()}))
+    assert JobFolder(folder).state == "interrupted"
+
+
+def test_a_job_in_slurm_waits_until_it_has_run_and_after_it_was_submitted_again(folder):
+    (folder / "thing.done").unlink()
+    status, record = folder / ".experimaestro" / "status.json", folder / "thing.pid"
+    status.parent.mkdir()
+    record.write_text(json.dumps({"type": "slurm", "pid": "17"}))
+    os.utime(record, (100, 100))
+    status.write_text(json.dumps({"state": "scheduled"}))
+    assert JobFolder(folder).state == "waiting"
+    status.write_text(json.dumps({"state": "running"}))
+    assert JobFolder(folder).state == "interrupted"
+    os.utime(status, (50, 50))
+    assert JobFolder(folder).state == "waiting"

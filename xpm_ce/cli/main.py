@@ -9,7 +9,8 @@ import click
 from xpm_ce.errors import XpmCeError, explained
 
 VERBS = {
-    "plan": "What a run would reuse, run and leave blocked, and why; nothing is run.",
+    "plan": "What a run would reuse, run and leave blocked, why, and at what cost; nothing is run.",
+    "diff": "The fields in which two jobs, or two YAML files, differ.",
     "run": "Run what is missing of an experiment, then print its table.",
     "status": "Where an experiment stands: its jobs by kind and state, and what failed.",
     "monitor": "A web page that shows jobs and results as they come.",
@@ -17,9 +18,11 @@ VERBS = {
     "logs": "What a job printed.",
     "table": "The results of an experiment as a table.",
     "data": "What data an experiment needs: whether it is here and right, and how to obtain it.",
+    "doctor": "Whether this machine is ready: software, launchers.yaml, Slurm, disk, data; with remedies.",
     "plot": "The results of an experiment as pictures, each with its data beside it.",
     "compare": "What two learners differ in besides the factor under study.",
     "verify": "An experiment's results beside the published ones: reproduced, deviating, not run.",
+    "clean": "What can be freed of the disk, by class; with --perform, free it.",
     "export": "A trained model as a folder that other libraries load with the same scores.",
 }
 """Verbs in the order of --help; each is the command `command` of the module `xpm_ce.cli.<verb>`"""

@@ -29,6 +29,7 @@ def command(job: str, workspace: Workspace, as_json: bool) -> None:
         "state": folder.state,
         "parameters": plain,
         "efficiency": read_json(folder.path / "efficiency.json"),
+        "freed": sorted(folder.freed.intersection(folder.missing)),
         "record": folder.record,
         "failure": folder.failure,
     }
@@ -39,7 +40,8 @@ def command(job: str, workspace: Workspace, as_json: bool) -> None:
     for name, value in plain.items():
         click.echo(f"  {name}: {value}")
     for file in folder.files:
-        click.echo(f"  output {file.path} ({file.bytes} bytes, sha256 {file.sha256[:12]})")
+        freed = ", freed: made again when a job needs it" if file.path in found["freed"] else ""
+        click.echo(f"  output {file.path} ({file.bytes} bytes, sha256 {file.sha256[:12]}{freed})")
     for line in efficiency_lines(found["efficiency"]):
         click.echo(f"  {line}")
     if folder.record:

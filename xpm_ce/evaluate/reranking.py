@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from experimaestro import GracefulTimeout
 
 from xpm_ce import atomic
 from xpm_ce.data.run_metadata import write_metadata
@@ -23,6 +24,7 @@ from xpm_ce.errors import DataError
 from xpm_ce.evaluate.timing import device_name
 from xpm_ce.identity import short, source_fingerprint
 from xpm_ce.progress import Progress
+from xpm_ce.time_limit import TimeLimit
 from xpm_ce.tokens.sequences import Ragged
 from xpm_ce.workspace import read_json
 
@@ -173,7 +175,7 @@ def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) ->
     """Score what is missing; write `scores.npy`, `run.gz` with its sidecar, and `counts.json`.
 
     DataError for a query without text, for a score that is not finite (naming the query), and where the documents of
-    a query are not the first stage's.
+    a query are not the first stage's; GracefulTimeout where the job has no time for another shard.
     """
     started = time.time()
     first_stage = cut(task.run.read(), task.depth)
@@ -194,7 +196,7 @@ def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) ->
         logger.info("going on after %d pairs that were scored before an interruption", resumed.pairs)
     total, model = int(np.isnan(candidates.scores).sum()) + resumed.pairs, None
     tokens = task.tokens.open() if task.tokens is not None else None
-    done = resumed
+    done, limit = resumed, TimeLimit(task.remaining_time)
     for query_ids, documents, positions in candidates.missing():
         began = time.time()
         model = model or task.model.open(device=task.device, precision=task.precision)
@@ -220,6 +222,8 @@ def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) ->
         shards.keep(positions, scores, counts)
         done = done.plus(counts)
         progress(done.pairs / total, f"{done.pairs} of {total} pairs")
+        if done.pairs < total and limit.reached():
+            raise GracefulTimeout(f"no time for another shard after {done.pairs} of {total} pairs; they are kept")
     ordered = candidates.ordered()
     check_complete(ordered, first_stage)
     with atomic.writing(task.scores, "wb") as stream:

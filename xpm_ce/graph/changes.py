@@ -57,51 +57,64 @@ class _Found(NamedTuple):
         return (_leaf(self.change.field), self.change.before, self.change.after)
 
 
+class _Compared(NamedTuple):
+    """What two jobs differ in, and what follows from that, here or in what they take in."""
+
+    found: tuple[_Found, ...] = ()
+    follow: frozenset[_Found] = frozenset()
+
+
 class Comparison:
     """Compares jobs by identity; what two inputs differ in is found once."""
 
     def __init__(self, lookup: Lookup):
         self._lookup = lookup
-        self._known: dict[tuple[str, str], tuple[_Found, ...]] = {}
+        self._known: dict[tuple[str, str], _Compared] = {}
 
     def changes(self, before: str, after: str) -> tuple[Change, ...]:
         """The fields in which two jobs differ, those of inputs included; empty where one of them is not known."""
-        return tuple(each.named for each in self._found(before, after))
+        return tuple(each.named for each in self._compared(before, after).found)
 
-    def _found(self, before: str, after: str) -> tuple[_Found, ...]:
+    def _compared(self, before: str, after: str) -> _Compared:
         pair = (before, after)
         if pair not in self._known:
-            self._known[pair] = ()  # should a job be its own input
+            self._known[pair] = _Compared()  # should a job be its own input
             a, b = self._lookup(before), self._lookup(after)
             if a is not None and b is not None:
                 self._known[pair] = self._between(a, b)
         return self._known[pair]
 
-    def _between(self, a: Signature, b: Signature) -> tuple[_Found, ...]:
-        own = list(_own(a.fields, b.fields))
-        replaced = [each.field for each in own if _is_class(each.field, a.fields, b.fields)]
+    def _between(self, a: Signature, b: Signature) -> _Compared:
+        own = [_Found("", each) for each in _own(a.fields, b.fields)]
+        replaced = [each.change.field for each in own if _is_class(each.change.field, a.fields, b.fields)]
         of_inputs: dict[_Found, None] = {}
+        follow: set[_Found] = set()
         for path in _names(a.inputs, b.inputs):
             before, after = a.inputs.get(path), b.inputs.get(path)
             if before != after and not _below(path, replaced):
-                of_inputs.update(dict.fromkeys(self._of_input(path, before, after)))
-        fields = {each.field for each in own}
-        told = {_Found("", each).told for each in own}
-        inputs = [each for each in of_inputs if each.told not in told and FOLLOWS.get(each.named.field) not in fields]
-        described = [each.field for each in own if _leaf(each.field) not in CONTENT]
+                compared = self._of_input(path, before, after)
+                of_inputs.update(dict.fromkeys(compared.found))
+                follow |= compared.follow
+        fields = {each.change.field for each in own}
+        told = {each.told for each in own}
+        follow |= {each for each in of_inputs if each.told in told or FOLLOWS.get(each.named.field) in fields}
+        inputs = [each for each in of_inputs if each not in follow]
+        described = [each.change.field for each in own if _leaf(each.change.field) not in CONTENT]
         kept = [
-            _Found("", each)
+            each
             for each in own
-            if _leaf(each.field) not in CONTENT or not (inputs or _beside(each.field, described))
+            if _leaf(each.change.field) not in CONTENT or not (inputs or _beside(each.change.field, described))
         ]
-        return (*kept, *inputs)
+        return _Compared((*kept, *inputs), frozenset(follow))
 
-    def _of_input(self, path: str, before: str | None, after: str | None) -> list[_Found]:
+    def _of_input(self, path: str, before: str | None, after: str | None) -> _Compared:
         """What an input differs in; the input itself where there is another type of job, or none, in its place."""
         a, b = (self._lookup(each) if each is not None else None for each in (before, after))
         if before is None or after is None or a is None or b is None or a.task != b.task:
-            return [_Found("", Change(path, a and section(a.task), b and section(b.task)))]
-        return [_Found(each.section or section(b.task), each.change) for each in self._found(before, after)]
+            return _Compared((_Found("", Change(path, a and section(a.task), b and section(b.task))),))
+        compared = self._compared(before, after)
+        found = tuple(_Found(each.section or section(b.task), each.change) for each in compared.found)
+        return _Compared(found, compared.follow)
 
 
 def _own(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:

@@ -18,7 +18,7 @@ from xpm_ce.graph.states import State
 
 LEARNER, RERANK = "xpm_ce.learn.learner", "xpm_ce.evaluate.rerank"
 
-WITHOUT_EFFECT = frozenset({"seed", "head_seed", "sha256", "version"})
+WITHOUT_EFFECT = frozenset({"seed", "head_seed", "sha256", "version", "rule"})
 """Last words of fields that do not change how long a job takes"""
 READ_AT_MOST = 12
 """Past jobs of a shape whose times are looked at"""
@@ -171,7 +171,7 @@ class _Shapes:
 
     def _shape(self, signature: Signature, own: frozenset[Any], inputs: tuple[str, ...]) -> Shape:
         places = tuple(sorted(signature.places.items()))
-        return (signature.task, places, own, self._inputs(signature, inputs))
+        return (signature.task, places, own | self._inputs(signature, inputs))
 
     def _fields(self, signature: Signature, beginnings: tuple[str, ...], scales: frozenset[str]) -> frozenset[Any]:
         return frozenset(

@@ -3,6 +3,7 @@
 Read from job folders and kept in `cache/jobs.json`, which may be deleted. This module does not compare jobs.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from xpm_ce import atomic
 from xpm_ce.errors import DataError
 from xpm_ce.graph.planner import PlannedJob
 from xpm_ce.graph.signature import Signature, signature_of, signatures_in
+from xpm_ce.graph.states import State
 from xpm_ce.workspace import JobFolder, Workspace, read_json
 
 SCHEMA = 1
@@ -51,15 +53,25 @@ class PastJobs:
         self._spent: dict[str, Spent] = {}
         self._listed: dict[str, tuple[str, ...]] = {}
         self._records: Mapping[str, Mapping[str, Any]] = {}
+        self._passing: set[str] = set()
         self._to_read, self._changed = READ_AT_ONCE, False
         self._load()
 
-    def learn(self, jobs: Iterable[PlannedJob], records: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        """Take in what planned jobs are; `records` holds outputs.json of those that were read."""
+    def learn(
+        self, jobs: Iterable[PlannedJob], records: Mapping[str, Mapping[str, Any]] | None = None, *, keep: bool = False
+    ) -> None:
+        """Take in what planned jobs are; `records` holds outputs.json of those that were read.
+
+        Those that are not done are forgotten when the plan is made, unless they are asked to be kept.
+        """
         self._records = records or {}
         for job in jobs:
             if job.identity not in self._signatures:
-                self._signatures[job.identity], self._changed = signature_of(job.config), True
+                self._signatures[job.identity] = signature_of(job.config)
+                if keep or job.state is State.REUSE:
+                    self._changed = True
+                else:
+                    self._passing.add(job.identity)
 
     def signature(self, identity: str) -> Signature | None:
         """What a job is; None where the workspace knows no such job."""
@@ -90,23 +102,19 @@ class PastJobs:
         """Write what was learnt; does nothing where nothing was."""
         if not self._changed:
             return
-        fields: dict[str, int] = {}
+        pairs: dict[tuple[str, type, Any], int] = {}  # 1, 1.0 and true are equal for Python
         rows: dict[str, Any] = {}
 
-        def number(what: list[Any]) -> int:
-            return fields.setdefault(json.dumps(what), len(fields))
+        def numbers(what: Mapping[str, Any]) -> list[int]:
+            return [pairs.setdefault((path, type(value), value), len(pairs)) for path, value in what.items()]
 
         for identity, known in self._signatures.items():
-            rows[identity] = [
-                known.task,
-                [number([path, value]) for path, value in known.fields.items()],
-                [number([path, value]) for path, value in known.inputs.items()],
-                known.places,
-                self._spent.get(identity),
-            ]
-        pairs = "[" + ",".join(fields) + "]"
+            if identity not in self._passing:
+                spent = self._spent.get(identity)
+                rows[identity] = [known.task, numbers(known.fields), numbers(known.inputs), known.places, spent]
+        written = {"schema": SCHEMA, "pairs": [[path, value] for path, _, value in pairs], "jobs": rows}
         with atomic.writing(self._file) as stream:
-            stream.write(f'{{"schema": {SCHEMA}, "pairs": {pairs}, "jobs": {json.dumps(rows)}}}\n')
+            stream.write(json.dumps(written) + "\n")
         self._changed = False
 
     @property
@@ -156,7 +164,7 @@ class PastJobs:
 def remember(jobs: Iterable[PlannedJob], workspace: Workspace) -> None:
     """Keep what the jobs of a plan are, before they run: later plans need not read it from their folders."""
     past = PastJobs(workspace)
-    past.learn(jobs)
+    past.learn(jobs, keep=True)
     past.save()
 
 
@@ -166,8 +174,10 @@ def _spent(folder: JobFolder, record: Mapping[str, Any]) -> Spent:
     timed = TIMED_FILES.get(folder.task)
     own = read_json(folder.path / timed) if timed is not None else None
     scaled = min(seconds, float(own["seconds"])) if own is not None else 0.0
-    whole = os.stat(folder.done_marker).st_mtime - os.stat(folder.path / f"{folder.name}.py").st_mtime
-    around = min(max(0.0, whole - seconds), LONGEST_START)
+    around = 0.0
+    with contextlib.suppress(FileNotFoundError):
+        whole = os.stat(folder.done_marker).st_mtime - os.stat(folder.path / f"{folder.name}.py").st_mtime
+        around = min(max(0.0, whole - seconds), LONGEST_START)
     return Spent(seconds, scaled, around, sum(file["bytes"] for file in record["files"]))
 
 

@@ -144,7 +144,7 @@ class Planner:
         needed: dict[str, list[PlannedJob]] = {}
         for job in reversed(self.jobs.values()):
             if job.identity in needed:
-                by = needed[job.identity]
+                by = needed[job.identity][::-1]
                 first = [f"{each.kind} {short(each.identity)}" for each in by[:NEEDERS]]
                 others = [f"{len(by) - NEEDERS} more"] if len(by) > NEEDERS else []
                 job.state, job.reason = State.RUN, Reason(Why.PRUNED, (*first, *others))

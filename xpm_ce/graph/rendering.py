@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from xpm_ce.graph.costs import Costs
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.planner import PlannedJob
+from xpm_ce.graph.quantities import duration, size
 from xpm_ce.graph.states import State, Why
 from xpm_ce.identity import short
 from xpm_ce.workspace import coordinates_text
@@ -34,7 +35,7 @@ def rendered_plan(plan: Plan, *, jobs: Sequence[PlannedJob] | None = None) -> st
     for kind, counts in plan.counts_by_kind.items():
         lines.append(f"  {kind:<14}" + ", ".join(f"{count} {state}" for state, count in counts.items() if count))
     lines += _reasons(plan.jobs)
-    lines += _costs(plan.costs)
+    lines += rendered_costs(plan.costs)
     counted: dict[str, list[str]] = {}
     for name, value in plan.counts_of_queries.items():
         counted.setdefault(value, []).append(name)
@@ -71,7 +72,7 @@ def _reason(job: PlannedJob) -> str:
     return job.reason.why.value if job.reason.why in (Why.DAMAGED, Why.PRUNED) else str(job.reason)
 
 
-def _costs(costs: Costs) -> list[str]:
+def rendered_costs(costs: Costs) -> list[str]:
     """What the jobs to run are expected to cost together; nothing where none runs."""
     unknown = ", ".join(f"{count} {kind}" for kind, count in costs.unknown.items())
     if not costs.jobs:
@@ -85,23 +86,6 @@ def _costs(costs: Costs) -> list[str]:
     if costs.gpu_seconds:
         parts.insert(2, f"{costs.gpu_seconds / 3600:.2g} GPU hours")
     return [f"Cost: {', '.join(parts)}" + (f"; unknown for {unknown}" if unknown else "")]
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that fits: 0.4 s, 41 min, 3.5 h."""
-    for limit, unit, name in ((100, 1, "s"), (100 * 60, 60, "min"), (100 * 3600, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.2g} {name}"
-    return f"{seconds / 86400:.3g} days"
-
-
-def size(count: float) -> str:
-    """Bytes in the unit that fits: 38 MB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
 
 
 def _not_on_disk(plan: Plan) -> list[str]:

@@ -4,6 +4,7 @@ This module does not know what the jobs are.
 """
 
 import asyncio
+import collections
 import logging
 import os
 import subprocess
@@ -67,34 +68,35 @@ class Accounts:
 
     def __init__(self, binaries: Path, interval: float):
         self.binaries, self.interval = binaries, interval
-        self._watched: set[str] = set()
+        self._watched: collections.Counter[str] = collections.Counter()
         self._states: dict[str, str] = {}
         self._asked = -float("inf")
         self._asking = asyncio.Lock()
 
     def watch(self, job: str) -> None:
-        """Ask for this job, too."""
-        self._watched.add(job)
+        """Ask for this job, too; those that share an allocation ask for the same one."""
+        self._watched[job] += 1
 
     def forget(self, job: str) -> None:
-        """Ask for it no longer."""
-        self._watched.discard(job)
-        self._states.pop(job, None)
+        """Ask for it no longer, where nobody else does."""
+        self._watched[job] -= 1
+        if not self._watched[job]:
+            del self._watched[job]
+            self._states.pop(job, None)
 
     async def state(self, job: str) -> str | None:
         """Slurm's word for a job's state, not older than the interval; None where Slurm does not know it yet."""
         async with self._asking:
             if time.monotonic() - self._asked >= self.interval:
                 self._asked = time.monotonic()
-                await asyncio.to_thread(self._ask)
+                await asyncio.to_thread(self._ask, sorted(self._watched))
         return self._states.get(job)
 
-    def _ask(self) -> None:
-        jobs = ",".join(sorted(self._watched))
+    def _ask(self, watched: list[str]) -> None:
         try:
             told = ask(
                 self.binaries, "sacct", "--noheader", "--parsable2", "--allocations", "--format=JobIDRaw,State",
-                f"--jobs={jobs}",
+                f"--jobs={','.join(watched)}",
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
             logger.warning("sacct does not answer, will ask again: %s", why_not(error))
@@ -102,7 +104,7 @@ class Accounts:
         for line in told.splitlines():
             job, _, state = line.partition("|")
             self._states[job] = state.split()[0].rstrip("+") if state else ""  # "CANCELLED by 1000"
-        pending = [job for job in self._watched if self._states.get(job) == "PENDING"]
+        pending = [job for job in watched if self._states.get(job) == "PENDING"]
         for job in self._hopeless(pending):
             logger.error("Slurm job %s would wait for ever: cancelled", job)
 

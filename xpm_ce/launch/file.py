@@ -225,5 +225,5 @@ PARTITION_KEYS: dict[str, Parser] = {
 }  # fmt: skip
 REQUIREMENT_KEYS: dict[str, Parser] = {
     "threads": _whole, "memory_gib": _amount, "gpus": _whole, "gpu_memory_gib": _amount, "time": _duration,
-    "exclusive": _flag, "on": _texts,
+    "exclusive": _flag, "share": _whole, "on": _texts,
 }  # fmt: skip

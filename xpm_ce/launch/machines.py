@@ -39,7 +39,10 @@ class Gpus:
 
 
 def gpus_of_this_machine() -> Gpus:
-    """The GPUs that the operating system shows as /dev/nvidia0 and so on."""
+    """The GPUs that $CUDA_VISIBLE_DEVICES names, else those that the operating system shows as /dev/nvidia0, ..."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return Gpus(devices=tuple(each.strip() for each in named.split(",") if each.strip() not in ("", "-1")))
     numbers = (re.fullmatch(r"nvidia(\d+)", name) for name in os.listdir("/dev"))
     return Gpus(devices=tuple(sorted((found[1] for found in numbers if found), key=int)))
 
@@ -176,11 +179,15 @@ class Requirement:
     exclusive: bool = False
     """Whether nothing else of ours runs beside it on the local machine, as timings want"""
 
+    share: int = 1
+    """Jobs of this kind that run one after the other in one Slurm allocation, for kinds that take seconds; `time` is
+    then the allocation's"""
+
     on: tuple[str, ...] = ()
     """`local` and names of partitions, in the order in which they are tried; by default all, local first"""
 
     def __post_init__(self) -> None:
-        for name in ("threads", "memory_gib", "gpu_memory_gib", "time"):
+        for name in ("threads", "memory_gib", "gpu_memory_gib", "time", "share"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigurationError(f"{name} must be positive", remedy="Give a number above 0.")

@@ -56,7 +56,13 @@ class Site:
             self.slots += [queue] if queue is not None else []
         key = (partition.name, chosen.need, kind)
         if key not in self._slurm:
-            self._slurm[key] = PartitionLauncher(partition, chosen.need, kind=kind, queue=self._queues[partition.name])
+            self._slurm[key] = PartitionLauncher(
+                partition,
+                chosen.need,
+                kind=kind,
+                queue=self._queues[partition.name],
+                share=self.launchers.requirement(kind).share,
+            )
         return self._slurm[key]
 
 

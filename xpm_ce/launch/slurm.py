@@ -6,9 +6,13 @@ brought it further. This module does not know what a job computes.
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
+import os
 import shlex
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,8 @@ from experimaestro.launchers.slurm import SlurmLauncher, SlurmOptions
 from experimaestro.scriptbuilder import PythonScriptBuilder
 
 from xpm_ce import atomic
-from xpm_ce.launch.accounts import GOING_ON, WAITING, accounts, ask, in_queue
+from xpm_ce.launch.accounts import GOING_ON, WAITING, accounts, ask, in_queue, why_not
+from xpm_ce.launch.allocations import Allocations
 from xpm_ce.launch.local import set_threads
 from xpm_ce.launch.machines import Partition
 from xpm_ce.launch.placement import Need
@@ -29,6 +34,15 @@ from xpm_ce.workspace import FAILURE
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at a job's own markers, which say sooner than Slurm that it has ended"""
+LATE = 2
+"""Intervals by which a job's own markers may come later than Slurm's word: NFS shows new files after up to a minute"""
+PAUSES = (2, 5, 10, 20, 40, 60, 60, 60)
+"""Seconds between attempts to submit"""
+PASSING = (
+    "Unable to contact slurm controller", "Socket timed out", "temporarily unable to accept", "Connection refused",
+    "Zero Bytes were transmitted", "Transport endpoint is not connected", "Resource temporarily unavailable",
+)  # fmt: skip
+"""What sbatch says where the next attempt may succeed: Slurm is restarted, or busy"""
 NICE = 100
 """How much further back in Slurm's queue a job stands for each step of its kind's priority"""
 NOT_ITS_FAULT = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED")
@@ -54,7 +68,7 @@ logger = logging.getLogger(__name__)
 class PartitionLauncher(SlurmLauncher):
     """Runs jobs of one kind's need in a partition."""
 
-    def __init__(self, partition: Partition, need: Need, *, kind: str, queue: Slots | None):
+    def __init__(self, partition: Partition, need: Need, *, kind: str, queue: Slots | None, share: int = 1):
         time = need.time or partition.time
         options = SlurmOptions(
             time=SlurmOptions.format_time(time) if time else None,
@@ -70,8 +84,27 @@ class PartitionLauncher(SlurmLauncher):
             connector=JobConnector(), options=options, interval=partition.interval, binpath=str(partition.binaries)
         )
         self.partition, self.kind, self.queue = partition, kind, queue
+        self.allocations = self._shared(share) if share > 1 else None
         set_threads(self, need.threads or 1)
         _register()
+
+    def _shared(self, share: int) -> Allocations:
+        """Allocations that jobs of this launcher enter, instead of one each."""
+        return Allocations(
+            share, options=[*self.batch_options, f"--job-name={self.kind.replace(' ', '-')}-x{share}"],
+            prologue=self.partition.prologue, cores=str(self.options.cpus_per_task), binaries=str(self.binpath),
+        )  # fmt: skip
+
+    @property
+    def batch_options(self) -> list[str]:
+        """What sbatch is asked for, whatever runs."""
+        return [
+            *self.options.args(),
+            "--open-mode=append",
+            "--no-requeue",  # sacct calls a job PREEMPTED that waits in the queue again: we submit it again ourselves
+            f"--nice={NICE * priority(self.kind)}",
+            *self.partition.sbatch,
+        ]
 
     def scriptbuilder(self) -> "PartitionScript":
         return PartitionScript(self)
@@ -105,15 +138,11 @@ class PartitionScript(PythonScriptBuilder):
         script = super().write(job)
         launcher, partition = self.launcher, self.launcher.partition
         options = [
-            *launcher.options.args(),
+            *launcher.batch_options,
             f"--job-name={job.name}-{job.identifier[:8]}",
             f"--chdir={script.parent}",
             f"--output={job.stdout}",
             f"--error={job.stderr}",
-            "--open-mode=append",
-            "--no-requeue",  # sacct calls a job PREEMPTED that waits in the queue again: we submit it again ourselves
-            f"--nice={NICE * priority(launcher.kind)}",
-            *partition.sbatch,
         ]
         lines = [
             "#!/bin/sh",
@@ -137,13 +166,30 @@ class PartitionProcessBuilder(ProcessBuilder):
         self.launcher = launcher
 
     def start(self, task_mode: bool = False) -> "PartitionProcess":
-        script = Path(self.command[0])
-        job = submit(self.launcher.binpath, script)
-        return PartitionProcess(job, script, binaries=self.launcher.binpath, interval=self.launcher.interval)
+        script, binaries, shared = Path(self.command[0]), self.launcher.binpath, self.launcher.allocations
+        if shared is None:
+            job = submit(binaries, script)
+        else:
+            job = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
+        return PartitionProcess(
+            job, script, binaries=binaries, interval=self.launcher.interval, shared=shared is not None
+        )
 
 
 def submit(binaries: Path, script: Path) -> str:
-    """Submit a batch script; Slurm's number of the job."""
+    """Submit a batch script, again and again for some minutes where Slurm cannot be reached; its number of the job."""
+    for pause in PAUSES:
+        try:
+            return _submitted(binaries, script)
+        except (OSError, subprocess.SubprocessError) as error:
+            if not any(words in why_not(error) for words in PASSING):
+                raise
+            logger.warning("sbatch failed, will try again in %d s: %s", pause, why_not(error))
+            time.sleep(pause)
+    return _submitted(binaries, script)
+
+
+def _submitted(binaries: Path, script: Path) -> str:
     return ask(binaries, "sbatch", "--parsable", str(script)).strip().partition(";")[0]
 
 
@@ -152,8 +198,9 @@ class PartitionProcess(Process):
 
     host_dependent = False
 
-    def __init__(self, job: str, script: Path, *, binaries: Path, interval: float):
+    def __init__(self, job: str, script: Path, *, binaries: Path, interval: float, shared: bool = False):
         self.job, self.script, self.binaries, self.interval = job, script, binaries, interval
+        self.shared = shared  # its allocation runs other jobs, too, and may outlive it
 
     def __repr__(self) -> str:
         return f"slurm:{self.job}"
@@ -162,7 +209,8 @@ class PartitionProcess(Process):
 
     def tospec(self) -> dict[str, Any]:
         options = [["binpath", str(self.binaries)], ["interval", self.interval]]
-        return {"type": "slurm", "pid": self.job, "options": options, "script": str(self.script)}
+        shared = {"shared": True} if self.shared else {}
+        return {"type": "slurm", "pid": self.job, "options": options, "script": str(self.script), **shared}
 
     @classmethod
     def fromspec(cls, connector: Connector, spec: dict[str, Any]) -> "PartitionProcess | None":
@@ -171,7 +219,10 @@ class PartitionProcess(Process):
         binaries = Path(options.get("binpath", "/usr/bin"))
         if "script" not in spec or not in_queue(binaries, spec["pid"]):
             return None
-        return cls(spec["pid"], Path(spec["script"]), binaries=binaries, interval=options.get("interval", 30.0))
+        return cls(
+            spec["pid"], Path(spec["script"]), binaries=binaries, interval=options.get("interval", 30.0),
+            shared=spec.get("shared", False),
+        )  # fmt: skip
 
     # -- what becomes of it -------------------------------------------------------------------------------------
 
@@ -186,12 +237,15 @@ class PartitionProcess(Process):
         attempts = Attempts(self.script.parent)
         while True:
             state = await self._attempt()
+            if state in ("COMPLETED", "FAILED"):
+                await self._marked()
             if state == "COMPLETED" and self._marker(".done").exists():
                 return 0
             if not self._again(state, attempts):
                 self._explain(state, attempts)
                 return 1
             logger.info("%s ended with %s and is submitted again", self, state)
+            self.shared = False
             self._marker(".failed").unlink(missing_ok=True)
             self.job = await asyncio.to_thread(submit, self.binaries, self.script)
             atomic.write_json(self._marker(".pid"), self.tospec())
@@ -213,6 +267,8 @@ class PartitionProcess(Process):
             while True:
                 if self._marker(".done").exists():
                     return "COMPLETED"
+                if self.shared and self._marker(".failed").exists():
+                    return "FAILED"
                 state = await queue.state(self.job)
                 if state and state not in (*WAITING, *GOING_ON):
                     return state
@@ -220,10 +276,18 @@ class PartitionProcess(Process):
         finally:
             queue.forget(self.job)
 
+    async def _marked(self) -> None:
+        """Wait for the marker of a job that ended by itself."""
+        end = time.monotonic() + LATE * self.interval
+        while not any(self._marker(suffix).exists() for suffix in (".done", ".failed")) and time.monotonic() < end:
+            await asyncio.sleep(min(LOOK_EVERY, self.interval))
+            os.listdir(self.script.parent)  # makes NFS ask its server again
+
     def _again(self, state: str, attempts: Attempts) -> bool:
         """Whether another attempt is worth it."""
         further = attempts.brought_further()
-        if state in NOT_ITS_FAULT:
+        left_out = self.shared and state == "COMPLETED" and not self._marker(".failed").exists()
+        if state in NOT_ITS_FAULT or left_out:
             return further or attempts.spare()
         out_of_time = state == "TIMEOUT" or left_for_time(self._marker(".failed"))
         return out_of_time and further and "# resumable: yes" in self.script.read_text()

@@ -30,10 +30,10 @@ from xpm_ce.learn.processes import Ranks, together
 from xpm_ce.learn.schedules import SCHEDULES
 from xpm_ce.learn.state import DamagedStateError, SavedState, States, read_state, write_state
 from xpm_ce.learn.step import TrainingTexts, gradient
-from xpm_ce.learn.time_limit import TimeLimit
 from xpm_ce.learn.validating import Validator, mean_over_sets
 from xpm_ce.progress import Progress
 from xpm_ce.scorers.models import BEST, LAST
+from xpm_ce.time_limit import TimeLimit
 from xpm_ce.workspace import read_json
 
 if TYPE_CHECKING:

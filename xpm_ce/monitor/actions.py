@@ -60,7 +60,7 @@ class Actions:
         self.inside.folder(job.path)
         folder = ObservedFolder(job.path)
         process = folder.process
-        if process is None or not folder.running:
+        if process is None or not folder.alive:
             raise NotNowError("the job does not run", where=identity[:12], remedy="Load the page again.")
         if process.kind in OF_OTHERS:
             return _cancel(process.number)
@@ -80,7 +80,7 @@ class Actions:
         """
         job = state.job(identity)
         where = identity[:12]
-        if job.state == RUNNING:
+        if job.state == RUNNING or job.queued:
             raise NotNowError("the job runs", where=where, remedy="Stop it first.")
         if job.state in SETTLED:
             raise NotNowError("the job is done", where=where, remedy="Delete its folder to have it run again.")
@@ -111,7 +111,13 @@ class Actions:
         log = folder / f"retry-{identity[:12]}.log"
         words = ["run", *arguments, "--workdir", str(self.workspace.path), "--only", identity]
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        with open(os.open(log, flags, 0o644), "wb") as stream:
+        try:
+            descriptor = os.open(log, flags, 0o644)
+        except OSError as error:
+            raise MachineError(
+                f"the log of the retry cannot be written ({error.strerror})", where=str(log), remedy="Remove that file."
+            ) from error
+        with open(descriptor, "wb") as stream:
             process = subprocess.Popen(
                 [sys.executable, "-c", COMMAND, *words], cwd=directory, stdin=subprocess.DEVNULL, stdout=stream,
                 stderr=subprocess.STDOUT, start_new_session=True,

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from xpm_ce.errors import XpmCeError
+from xpm_ce.monitor.batch import QUEUE
 from xpm_ce.workspace import JobFolder
 
+IN_A_QUEUE = ("PENDING", "CONFIGURING")
+"""States of Slurm in which a job has not begun"""
 UNREADABLE = (XpmCeError, OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
 """What files that no job of ours wrote can make of their reader"""
 BOOKKEEPING = ".experimaestro"
@@ -22,7 +25,7 @@ BOOKKEEPING = ".experimaestro"
 TAIL_BYTES = 4096
 """Of a file of events that are read, from its end"""
 OF_OTHERS = ("slurm",)
-"""Kinds of processes that are not on this machine: their `.pid` and status.json are believed"""
+"""Kinds of processes that are not on this machine"""
 
 
 class Progress(NamedTuple):
@@ -93,14 +96,46 @@ class ObservedFolder(JobFolder):
         return status if isinstance(status, dict) else {}
 
     @cached_property
-    def running(self) -> bool:
-        """Whether its process is alive: by /proc on this machine, by experimaestro's word on another one."""
+    def alive(self) -> bool:
+        """Whether its process is there, by /proc of this machine; for one elsewhere, by Slurm's word, or its status."""
         process = self.process
         if process is None:
             return False
-        if process.kind in OF_OTHERS or (process.host and process.host != socket.gethostname()):
-            return self.scheduled.get("state") in ("running", "scheduled")
+        if self.elsewhere:
+            return self._state_elsewhere in ("running", "scheduled")
         return is_process_of(process.number, self.path)
+
+    @cached_property
+    def _state_elsewhere(self) -> str:
+        """Of a process that is not on this machine: running, scheduled (in a queue), or another word."""
+        process, state = self.process, None
+        if process is not None and process.kind in OF_OTHERS:
+            with contextlib.suppress(OSError):
+                state = QUEUE.state_of(process.number, started=os.lstat(self.path / f"{self.name}.pid").st_mtime)
+        if state is None:
+            return str(self.scheduled.get("state"))
+        return "scheduled" if state in IN_A_QUEUE else "running" if state else "gone"
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its process is on another machine, or a batch system's."""
+        process = self.process
+        return process is not None and (process.kind in OF_OTHERS or process.host not in ("", socket.gethostname()))
+
+    @cached_property
+    def running(self) -> bool:
+        """Whether its process is there and has the job's lock: before, it waits for its turn."""
+        process = self.process
+        if process is None or not self.alive:
+            return False
+        if self.elsewhere:
+            return self._state_elsewhere == "running"
+        return holds_lock(process.number, self.path / f"{self.name}.lock")
+
+    @property
+    def queued(self) -> bool:
+        """Whether it was started and waits: for a slot of its machine, or in Slurm's queue."""
+        return self.alive and not self.running
 
     @property
     def stopped(self) -> bool:
@@ -189,6 +224,23 @@ def is_process_of(number: int, folder: Path) -> bool:
     except OSError:
         return False
     return folder.name.encode() in command
+
+
+def holds_lock(number: int, file: Path) -> bool:
+    """Whether a process of this machine has locked a file, from /proc/locks; True where that cannot be read."""
+    try:
+        listed = Path("/proc/locks").read_text()
+    except OSError:
+        return True
+    try:
+        inode = str(os.lstat(file).st_ino)
+    except OSError:
+        return False
+    for line in listed.splitlines():
+        words = line.split()  # 1: FLOCK ADVISORY WRITE <process> <major>:<minor>:<inode> 0 EOF
+        if len(words) > 5 and words[1] != "->" and words[4] == str(number) and words[5].rpartition(":")[2] == inode:
+            return True
+    return False
 
 
 def seconds_of(text: Any) -> float | None:

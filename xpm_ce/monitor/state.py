@@ -65,6 +65,8 @@ class WatchedJob:
     stamp: int | None = None
     """Time stamp of the folder when it was read; None where there is none, or the reading is not to be trusted"""
     exists: bool = False
+    queued: bool = False
+    """Whether it was started and waits for its turn"""
     progress: float | None = None
     words: str = ""
     started: float | None = None
@@ -134,8 +136,8 @@ class ExperimentState:
 
     @property
     def busy(self) -> bool:
-        """Whether a job runs."""
-        return any(job.seen == RUNNING for job in self.jobs.values())
+        """Whether a job runs, or was started."""
+        return any(job.seen == RUNNING or job.queued for job in self.jobs.values())
 
     def job(self, identity: str) -> WatchedJob:
         """A job of the plan by its whole identity; NotThereError where there is none."""
@@ -250,8 +252,9 @@ class ExperimentState:
             shown = job.exists
             job.exists, job.stamp, job.seen, job.progress, job.words = False, None, WAITING, None, ""
             job.started = job.ended = job.failure = None
+            job.queued = False
             return shown
-        if stamp == job.stamp and job.seen != RUNNING:
+        if stamp == job.stamp and job.seen != RUNNING and not job.queued:
             return False
         if not self._inside.holds(job.path):
             return False
@@ -264,10 +267,13 @@ class ExperimentState:
             job.started, job.ended = folder.started, folder.ended
             told = folder.progress() if job.seen in (RUNNING, "interrupted", FAILED) else None
             job.progress, job.words = told or (None, "")
+            job.queued = job.seen == WAITING and folder.queued
+            if job.queued:
+                job.words, job.started = "started, waits for its turn", None
             if job.seen == "interrupted" and folder.stopped:
                 job.words = "stopped"
         except UNREADABLE as error:  # its files are not what a job writes
-            job.seen, job.progress, job.failure = "damaged", None, None
+            job.seen, job.progress, job.failure, job.queued = "damaged", None, None, False
             job.words = error.what if isinstance(error, XpmCeError) else f"a file of it cannot be read ({error!r})"
         if job.seen == "done":
             job.progress = 1.0

@@ -11,7 +11,7 @@ from xpm_ce.analysis.fair import LEARNER, ComparedLearner, find_learner
 from xpm_ce.errors import ConfigurationError, DataError
 from xpm_ce.identity import file_sha256
 from xpm_ce.scorers.models import BEST, LAST
-from xpm_ce.workspace import JobFolder, Workspace, read_json
+from xpm_ce.workspace import PRUNED, JobFolder, Workspace, read_json
 
 FOLDERS = {LAST: "checkpoint", BEST: "best"}
 """Where a learner keeps the model of each rule"""
@@ -110,6 +110,12 @@ def _of_learner(learner: ComparedLearner, rule: str) -> Source:
 def _check(job: JobFolder, folder: Path, files: dict[str, str]) -> None:
     """DataError where a file of a checkpoint is missing or is not what the training wrote."""
     for name, sha256 in files.items():
+        if not (folder / name).is_file() and job.freed:
+            raise DataError(
+                f"{name} of this checkpoint was freed by `xpm-ce clean`",
+                where=str(folder),
+                remedy=f"To train it again: delete {job.path / PRUNED} and run its experiment.",
+            )
         if not (folder / name).is_file():
             raise DataError(
                 f"{name} of this checkpoint is missing",

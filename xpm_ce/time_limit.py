@@ -1,6 +1,6 @@
 """How long a job may still run, and how much of that a step and a saved state need.
 
-This module does not know what a step does.
+This module does not know what a step does: of training, or a shard of re-ranking.
 """
 
 import contextlib
