@@ -184,3 +184,15 @@ def test_a_monitor_that_goes_away_is_said_calmly_and_what_was_shown_stays(monito
     monitors(workspace, port=int(monitor.address.rpartition(":")[2]))  # which lets in nobody with an old cookie
     page.get_by_role("alert").get_by_text("Run `xpm-ce monitor` again").wait_for()
     assert page.locator(ROW).count() > 0
+
+
+def test_an_empty_workspace_says_what_to_do_and_shows_the_first_plan_when_it_comes(monitors, tmp_path, pages):
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    page = pages(monitors(workspace), "/heatmap", excused="404")
+    page.get_by_role("alert").get_by_text("no experiment was planned here yet").wait_for()
+    page.get_by_text("nothing yet").wait_for()
+    Synthetic(workspace, jobs=200)
+    page.get_by_role("navigation").get_by_role("link", name="Jobs").click()
+    page.locator(ROW).first.wait_for()
+    assert page.get_by_role("alert").count() == 0
