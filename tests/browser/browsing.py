@@ -6,6 +6,7 @@ running in this thread, so the browser is closed after each module, before other
 
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -41,8 +42,9 @@ def chromium() -> Iterator[Any]:
 class Monitor:
     """`xpm-ce monitor` on a workspace; its link works once."""
 
-    def __init__(self, workspace: Path, home: Path):
-        command = [Path(sys.executable).with_name("xpm-ce"), "monitor", "--workdir", workspace, "--port", "0", "--json"]
+    def __init__(self, workspace: Path, home: Path, *, port: int = 0):
+        command = [Path(sys.executable).with_name("xpm-ce"), "monitor", "--workdir", workspace, "--json"]
+        command += ["--port", str(port)]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("XPM", "COV"))}
         self.process = subprocess.Popen(
             [str(each) for each in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
@@ -70,35 +72,44 @@ class Monitor:
 
 
 @pytest.fixture(scope="module")
-def monitors(home) -> Iterator[Callable[[Path], Monitor]]:
+def monitors(home) -> Iterator[Callable[..., Monitor]]:
     """Start a monitor of a workspace; all are ended after the tests."""
     started: dict[Path, Monitor] = {}
 
-    def monitor(workspace: Path) -> Monitor:
-        if workspace not in started:
-            started[workspace] = Monitor(workspace, home)
+    def monitor(workspace: Path, *, port: int = 0) -> Monitor:
+        """The monitor of a workspace; a new one where the earlier has ended."""
+        if workspace not in started or started[workspace].process.poll() is not None:
+            started[workspace] = Monitor(workspace, home, port=port)
         return started[workspace]
 
     yield monitor
     for each in started.values():
-        each.end()
+        if each.process.poll() is None:
+            each.end()
 
 
 @pytest.fixture
 def pages(chromium) -> Iterator[Callable[..., Any]]:
-    """Open pages of a monitor. A script's error, a refused style or script, or a failed request fails the test."""
+    """Open pages of a monitor. A script's error, a refused style or script, or a failed request fails the test.
+
+    `excused` is a pattern of what a test itself brings about.
+    """
     contexts, errors = [], []
 
     def page(
-        monitor: Monitor, path: str | None = "/", *, viewport: dict[str, int] = WIDE, scheme: str = "light"
+        monitor: Monitor, path: str | None = "/", *, viewport: dict = WIDE, scheme: str = "light", excused: str = "^$"
     ) -> Any:
+        def note(text: str) -> None:
+            if not re.search(excused, text):
+                errors.append(text)
+
         headers = {} if path is None else {"Authorization": f"Bearer {monitor.bearer}"}
         context = chromium.new_context(viewport=viewport, color_scheme=scheme, extra_http_headers=headers)
         contexts.append(context)
         opened = context.new_page()
         opened.set_default_timeout(PATIENCE)
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+        opened.on("pageerror", lambda error: note(str(error)))
+        opened.on("console", lambda said: note(said.text) if said.type == "error" else None)
         opened.goto(monitor.link if path is None else monitor.address + path)
         return opened
 
@@ -109,8 +120,9 @@ def pages(chromium) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture(scope="session")
-def thousands(tmp_path_factory) -> Path:
-    """A workspace of 5 000 synthetic jobs; texts in it hold markup."""
+def thousands(tmp_path_factory) -> Iterator[Path]:
+    """A workspace of 5 000 synthetic jobs; texts in it hold markup. It is large, so it is not kept."""
     path = tmp_path_factory.mktemp("thousands")
     Synthetic(path, jobs=5000)
-    return path
+    yield path
+    shutil.rmtree(path)

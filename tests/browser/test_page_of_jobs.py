@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from synthetic_workspace import Synthetic
 from waiting import until
 
 NARROW = {"width": 360, "height": 740}
@@ -158,3 +159,40 @@ def test_a_narrow_screen_shows_jobs_without_scrolling_sideways(many):
     assert panel.bounding_box()["width"] == 360
     panel.get_by_role("button", name="Close").click()
     panel.wait_for(state="detached")
+
+
+def test_changes_arrive_by_themselves(monitors, tmp_path, pages):
+    synthetic = Synthetic(tmp_path / "workspace", jobs=600)
+    with synthetic.live():
+        page = pages(monitors(synthetic.workspace.path), "/jobs?state=running")
+        page.locator(f"{ROW} .bar").first.wait_for()
+        synthetic.tell(0.5)
+        page.get_by_text("50 %").first.wait_for()
+        synthetic.tell(0.9)
+        page.get_by_text("90 %").first.wait_for()
+
+
+def test_a_monitor_that_goes_away_is_said_calmly_and_what_was_shown_stays(monitors, tmp_path, pages):
+    workspace = Synthetic(tmp_path / "workspace", jobs=200).workspace.path
+    monitor = monitors(workspace)
+    page = pages(monitor, None, excused="ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|ERR_EMPTY|401")
+    page.locator(ROW).first.wait_for()
+    monitor.end()
+    page.get_by_text("reconnecting").wait_for()
+    assert page.locator(ROW).count() > 0
+    assert page.get_by_role("alert").count() == 0
+    monitors(workspace, port=int(monitor.address.rpartition(":")[2]))  # which lets in nobody with an old cookie
+    page.get_by_role("alert").get_by_text("Run `xpm-ce monitor` again").wait_for()
+    assert page.locator(ROW).count() > 0
+
+
+def test_an_empty_workspace_says_what_to_do_and_shows_the_first_plan_when_it_comes(monitors, tmp_path, pages):
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    page = pages(monitors(workspace), "/heatmap", excused="404")
+    page.get_by_role("alert").get_by_text("no experiment was planned here yet").wait_for()
+    page.get_by_text("nothing yet").wait_for()
+    Synthetic(workspace, jobs=200)
+    page.get_by_role("navigation").get_by_role("link", name="Jobs").click()
+    page.locator(ROW).first.wait_for()
+    assert page.get_by_role("alert").count() == 0

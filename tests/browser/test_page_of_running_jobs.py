@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def running(workspace_copy, home, tmp_path):
         plan = workspace_copy / "plans" / "tiny" / "plan.json"
         before = plan.stat().st_mtime_ns
         while plan.stat().st_mtime_ns == before and process.poll() is None:
-            pass
+            time.sleep(0.05)
         yield workspace_copy
         process.terminate()
         process.wait(timeout=30)
@@ -45,7 +46,7 @@ def test_a_training_goes_on_is_stopped_is_retried_and_ends(running, monitors, pa
     until(page, f"Number(document.querySelector('.row.running .bar')?.ariaValueNow) > {first}", within=MINUTE)
     page.locator(LEARNER).click()
     panel = page.get_by_role("complementary")
-    assert panel.get_by_role("log").is_visible()
+    panel.get_by_role("log").get_by_text("[xpm] Running task").wait_for()
 
     panel.get_by_role("button", name="Stop").click()
     page.get_by_role("dialog").get_by_role("button", name="Stop it").click()

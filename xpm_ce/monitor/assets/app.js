@@ -20,7 +20,7 @@ const VIEWS = [
 ];
 const ALIASES = { fair: "ledger", job: "jobs", query: "queries", systems: "queries" };
 
-const LINKS = { live: ["live", "Changes arrive by themselves."], connecting: ["connecting", "Waiting for the server."], away: ["reconnecting", "The server does not answer; this page tries again by itself. Jobs go on without it."] };
+const LINKS = { live: ["live", "Changes arrive by themselves."], connecting: ["connecting", "Waiting for the server."], nothing: ["nothing yet", "As soon as something is planned, it is shown."], away: ["reconnecting", "The server does not answer; this page tries again by itself. Jobs go on without it."] };
 
 function Connection({ state }) {
   const [word, title] = LINKS[state];
@@ -95,8 +95,8 @@ function Page() {
       <${Theme} />
     </header>
     <main id="content" tabindex="-1">
-      ${live.error && (live.error.status === 401 || (live.loaded && live.error.status !== 0)) ? html`<${Trouble} error=${live.error} />` : null}
-      <${View} name=${view} experiment=${experiment} />
+      ${live.error && (!live.loaded || live.error.status !== 0) ? html`<${Trouble} error=${live.error} />` : null}
+      ${live.error && !live.loaded ? null : html`<${View} name=${view} experiment=${experiment} />`}
     </main>
     <${Notice} />`;
 }

@@ -62,7 +62,9 @@ function listen() {
   source?.close();
   clearTimeout(later);
   if (log) log.offset = -1;
-  const address = new URLSearchParams({ experiment: state.experiment, since: state.version, ...(log ? { id: log.id } : {}) });
+  const address = new URLSearchParams({
+    ...(experiment || state.experiment ? { experiment: experiment || state.experiment } : {}), since: state.version, ...(log ? { id: log.id } : {}),
+  });
   const own = new EventSource(`/api/events?${address}`);
   source = own;
   own.onopen = () => {
@@ -76,7 +78,7 @@ function listen() {
   own.onerror = () => {
     if (source !== own) return;
     if (log) log.offset = -1;
-    set({ link: "away" });
+    set({ link: state.error?.status === 404 ? "nothing" : "away" });
     if (own.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     later = setTimeout(async () => {
       await load();

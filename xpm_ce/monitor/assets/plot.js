@@ -67,7 +67,7 @@ export function LinePlot({ lines, label, height = 170, range, sync, theme, forma
             { show: line.band, stroke: "transparent", spanGaps: true, points: { show: false } },
           ]),
         ],
-        bands: lines.map((line, index) => ({ series: [3 + 3 * index, 2 + 3 * index], fill: `color-mix(in srgb, ${line.colour} 16%, transparent)` })).filter((_, index) => lines[index].band),
+        bands: lines.map((line, index) => ({ series: [3 + 3 * index, 2 + 3 * index], fill: `color-mix(in srgb, ${line.colour} ${Math.min(16, Math.max(5, Math.round(40 / lines.length)))}%, transparent)` })).filter((_, index) => lines[index].band),
         hooks: { setCursor: [tell] },
       },
       data,

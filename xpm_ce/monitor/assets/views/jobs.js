@@ -5,7 +5,7 @@ import { twin } from "../api.js";
 import { useLive, useClock } from "../live.js";
 import { Grid, useNarrow } from "../grid.js";
 import { State, Shape, StateBar, BAR, MEANING, countedByState } from "../states.js";
-import { Choice, Ways, Heading, Nothing, Trouble } from "../parts.js";
+import { Choice, Ways, Heading, Nothing } from "../parts.js";
 import { counted, duration, percent, place, placeInFull, plural, short } from "../format.js";
 import { kindsOf, matcher, sorted } from "./filter.js";
 import { treeRows } from "./tree.js";
@@ -128,7 +128,6 @@ export function Jobs({ experiment }) {
     <section class="main" aria-label="Jobs">
       <${Heading} twin=${twin("jobs", { experiment: live.experiment })}>${experiment.title || live.experiment || "Jobs"}
         ${live.loaded ? html`<span class="summary-line"><strong class="figure">${counted(done)}</strong> of ${plural(jobs.length, "job")} done</span>` : null}<//>
-      ${live.error && !live.loaded ? html`<${Trouble} error=${live.error} />` : null}
       ${live.loaded ? html`<${Summary} counts=${counts} chosen=${states} />` : null}
       <div class="tools">
         <input type="search" data-filter="" placeholder="Filter: words, axis=value, -not   ( / )" aria-label="Filter the jobs" value=${filter}
