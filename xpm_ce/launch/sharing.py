@@ -62,9 +62,7 @@ async def runs(job: Path, connector: LocalConnector) -> bool:
         return False
     if specification.get("type") == "local":
         if specification.get("host") not in (None, socket.gethostname()):
-            return (
-                False  # nobody here can tell: the process itself waits for the job's lock, and then sees what is done
-            )
+            return False  # nobody here can tell; its own process waits for the lock, and then sees what is done
         if not runs_here(specification.get("pid"), job):
             record.unlink(missing_ok=True)
             return False
