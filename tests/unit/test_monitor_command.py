@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,8 +42,12 @@ def start(workspace) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def link_of(process: subprocess.Popen[str]) -> re.Match[str]:
+    """The link that it prints next; a process that says nothing for long is ended."""
     assert process.stdout is not None
+    impatience = threading.Timer(90, process.kill)
+    impatience.start()
     found = LINK.fullmatch(process.stdout.readline().strip())
+    impatience.cancel()
     assert found
     return found
 

@@ -86,11 +86,15 @@ def listening(host: str, port: int | None, *, allow_remote: bool) -> Address:
 
 
 class _Server(uvicorn.Server):
-    """Ends at once on Ctrl-C: pages that listen for events are told to go."""
+    """Says when it answers; ends at once on Ctrl-C: pages that listen for events are told to go."""
 
-    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event):
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event, ready: Callable[[], None]):
         super().__init__(config)
-        self.stopping = stopping
+        self.stopping, self.ready = stopping, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.ready()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self.stopping.set()
@@ -116,11 +120,14 @@ def serve(
         timeout_graceful_shutdown=2, h11_max_incomplete_event_size=LARGEST_HEAD,
     )  # fmt: skip
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    server = _Server(config, served.monitor.stopping)
-    with contextlib.suppress(KeyboardInterrupt):  # also uvicorn's, which hands the signal on once it has ended
+
+    def ready() -> None:
         tell(link(), keys.bearer)
         if more_links:
             threading.Thread(target=_links_on_demand, args=(lambda: tell(link(), keys.bearer),), daemon=True).start()
+
+    server = _Server(config, served.monitor.stopping, ready)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn hands the signal on once it has ended
         server.run(sockets=[address.listener])
 
 
