@@ -117,12 +117,10 @@ def serve(
     )  # fmt: skip
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     server = _Server(config, served.monitor.stopping)
-    tell(link(), keys.bearer)
-    if more_links:
-        threading.Thread(
-            target=_links_on_demand, args=(link, lambda each: tell(each, keys.bearer)), daemon=True
-        ).start()
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn hands the signal on once it has ended
+    with contextlib.suppress(KeyboardInterrupt):  # also uvicorn's, which hands the signal on once it has ended
+        tell(link(), keys.bearer)
+        if more_links:
+            threading.Thread(target=_links_on_demand, args=(lambda: tell(link(), keys.bearer),), daemon=True).start()
         server.run(sockets=[address.listener])
 
 
