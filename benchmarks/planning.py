@@ -5,6 +5,7 @@ Each plan is made by the command itself, `xpm-ce plan`, in a fresh process. The 
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.graph.past import remember
 from xpm_ce.graph.plan import Plan
 from xpm_ce.identity import source_fingerprint
+from xpm_ce.jobs import processor
 from xpm_ce.workspace import OUTPUTS, Workspace
 
 QUICKSTART = Path(__file__).parent.parent / "experiments" / "quickstart.yaml"
@@ -82,25 +84,32 @@ def timed(study: Path, workspace: Path, *options: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def measured(folder: Path, seeds: int) -> dict[str, dict[str, Any]]:
+def best(study: Path, workspace: Path, *options: str, rounds: int) -> dict[str, Any]:
+    """The one of several rounds that took the processor least: what else the machine does only adds to it."""
+    return min((timed(study, workspace, *options) for _ in range(rounds)), key=lambda figures: figures["processor"])
+
+
+def measured(folder: Path, seeds: int, rounds: int) -> dict[str, dict[str, Any]]:
     """The three plans of one grid."""
     study, workspace = folder / "study.yaml", folder / "workspace"
     write_study(study, seeds)
-    found = {"nothing on disk": timed(study, workspace)}
+    found = {"nothing on disk": best(study, workspace, rounds=rounds)}
     write_finished(prepare(Configuration.load(study), Workspace(workspace)).plan, Workspace(workspace))
-    found["all done"] = timed(study, workspace)
-    found["one value changed"] = timed(study, workspace, "-c", CHANGED)
+    found["all done"] = best(study, workspace, rounds=rounds)
+    found["one value changed"] = best(study, workspace, "-c", CHANGED, rounds=rounds)
     return found
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="One small grid, to see within seconds that it works.")
-def main(quick: bool) -> None:
+@click.option("--rounds", default=3, show_default=True, help="Plans of each kind, of which the fastest counts.")
+def main(quick: bool, rounds: int) -> None:
     """Time plans of 3 000 and 10 000 jobs."""
+    click.echo(f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, the fastest of {rounds}")
     told: dict[str, Any] = {}
     for name, seeds in ({"quick": 1} if quick else SEEDS).items():
         with tempfile.TemporaryDirectory() as folder:
-            told[name] = measured(Path(folder), seeds)
+            told[name] = measured(Path(folder), seeds, 1 if quick else rounds)
         for what, figures in told[name].items():
             click.echo(
                 f"{figures['jobs']} jobs, {what}: {figures['processor']} s of processor time ({figures['wall']} s "

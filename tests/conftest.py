@@ -22,8 +22,16 @@ def home(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def locks(tmp_path_factory):
+    """Slots and devices of the tests' own: they neither wait for a real run on this machine nor hold it up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XPM_CE_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield os.environ["XPM_CE_LOCKS"]
+
+
 @pytest.fixture(scope="session")
-def run_command(home, tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
+def run_command(home, locks, tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
     """Run a command of this environment in a fresh process, since experimaestro's scheduler is one per process."""
     fonts = tmp_path_factory.mktemp("fonts")
 
@@ -34,7 +42,7 @@ def run_command(home, tmp_path_factory) -> Callable[..., subprocess.CompletedPro
         return subprocess.run(
             command, cwd=cwd or ROOT, timeout=timeout, capture_output=True, text=True,
             # matplotlib, which other libraries import too, keeps a list of fonts in the home of every user
-            env={**kept, "HOME": str(home), "MPLCONFIGDIR": str(fonts), **environment},
+            env={**kept, "HOME": str(home), "MPLCONFIGDIR": str(fonts), "XPM_CE_LOCKS": locks, **environment},
         )  # fmt: skip
 
     return run

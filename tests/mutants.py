@@ -431,6 +431,50 @@ MUTANTS = [
         "self.row, self.baseline",
         "tests/unit/test_significance.py::test_two_baselines_are_compared_with_each_other_once",
     ),
+    # -- plan and clean
+    Mutant(
+        "reasons: what is below a configuration of another class is told too",
+        "graph/changes.py",
+        "        if _below(path, replaced):\n            continue\n        if path",
+        "        if path",
+        "tests/unit/test_changes.py::test_what_is_below_a_configuration_of_another_class_follows_from_the_class",
+    ),
+    Mutant(
+        "reasons: an input that must run is compared with itself",
+        "graph/nearest.py",
+        "self._stands_for.get(identity, identity)",
+        "identity",
+        "tests/unit/test_nearest.py::test_what_hangs_off_a_changed_job_is_compared_with_what_hung_off_the_one_before",
+    ),
+    Mutant(
+        "costs: loading libraries grows with the work",
+        "graph/costs.py",
+        "each.spent.seconds - each.spent.scaled + each.spent.scaled * work / each.work",
+        "each.spent.seconds * work / each.work",
+        "tests/unit/test_costs.py::test_what_grows_with_the_work_is_scaled_and_the_rest_is_not",
+    ),
+    Mutant(
+        "plan: what a pruned job needs stays pruned",
+        "graph/planner.py",
+        "            if job.state is State.RUN:\n                for identity in job.depends_on:",
+        "            if job.state is State.RUN and job.reason.why is not Why.PRUNED:\n"
+        "                for identity in job.depends_on:",
+        "tests/unit/test_pruned_plans.py::test_what_a_pruned_job_needs_to_run_again_runs_again_too",
+    ),
+    Mutant(
+        "clean: weights go when anything that hangs off a learner is done",
+        "graph/cleaning.py",
+        "return all(self.settled(each)",
+        "return any(self.settled(each)",
+        "tests/unit/test_cleaning.py::test_another_plan_that_waits_for_a_learner_keeps_its_weights",
+    ),
+    Mutant(
+        "clean: what a running job names may go",
+        "graph/cleaning.py",
+        "found.update(re.findall(",
+        "print(re.findall(",
+        "tests/unit/test_cleaning.py::test_nothing_that_a_running_job_uses_is_freed",
+    ),
     # -- export and neighbours
     Mutant(
         "export: sentence-transformers is told to apply a sigmoid",
@@ -487,6 +531,28 @@ MUTANTS = [
         "purge_step=step + 1",
         "purge_step=None",
         "tests/unit/test_scalars.py::test_they_are_the_curve_each_step_once_although_the_training_was_interrupted",
+    ),
+    # -- launch
+    Mutant(
+        "A job that another run has finished is started again",
+        "launch/sharing.py",
+        'if not self._job.with_suffix(".done").exists() and not await',
+        "if not await",
+        "tests/unit/test_job_locks.py::test_a_job_that_ended_well_meanwhile_is_not_started_again",
+    ),
+    Mutant(
+        "Slots: the largest priority first",
+        "launch/slots.py",
+        "_Waiting(priority, order,",
+        "_Waiting(-priority, order,",
+        "tests/unit/test_slots.py::test_a_smaller_priority_goes_first_then_the_earlier_request",
+    ),
+    Mutant(
+        "Slurm before the local machine",
+        "launch/placement.py",
+        "(LOCAL, *launchers.partitions)",
+        "(*launchers.partitions, LOCAL)",
+        "tests/unit/test_placement.py::test_the_first_machine_that_has_what_a_kind_needs_takes_it_the_local_one_before_others",
     ),
 ]
 

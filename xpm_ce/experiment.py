@@ -31,7 +31,7 @@ from xpm_ce.graph.rendering import rendered_costs, rendered_counts, rendered_pla
 from xpm_ce.graph.study import Study
 from xpm_ce.launch.file import read_launchers
 from xpm_ce.launch.machines import FILE_NAME, Launchers
-from xpm_ce.launch.placement import assert_placed, capabilities
+from xpm_ce.launch.placement import assert_placed, lacking
 from xpm_ce.launch.site import Site
 from xpm_ce.launch.submission import outcome, submit
 from xpm_ce.launch.summary import rendered_summary
@@ -125,9 +125,8 @@ def prepare(configuration: Configuration, workspace: Workspace) -> Prepared:
     workspace.assert_writable()
     launchers = read_launchers(launchers_file(configuration.launchers))
     plan = planned(
-        configuration.study, workspace, capabilities=functools.partial(capabilities, launchers),
-        slots=launchers.local.slots,
-    )  # fmt: skip
+        configuration.study, workspace, lacking=functools.partial(lacking, launchers), slots=launchers.local.slots
+    )
     if configuration.command:
         plan.command = {"directory": str(Path.cwd()), "arguments": list(configuration.command)}
     shown = narrowed(plan, configuration.only) if configuration.only else plan

@@ -97,14 +97,14 @@ class JobFolder:
     def done_marker(self) -> Path:
         return self.path / f"{self.name}.done"
 
-    @property
+    @cached_property
     def marked_done(self) -> bool:
-        return f"{self.name}.done" in self.entries
+        return os.path.exists(self.done_marker)
 
     @cached_property
     def record(self) -> dict[str, Any] | None:
         """`outputs.json`: files, environment, source fingerprint, seconds; None where the job did not end well."""
-        return read_json(self.path / OUTPUTS) if OUTPUTS in self.entries else None
+        return read_json(self.path / OUTPUTS)
 
     @cached_property
     def failure(self) -> dict[str, Any] | None:
@@ -119,7 +119,7 @@ class JobFolder:
     @cached_property
     def freed(self) -> frozenset[str]:
         """Listed outputs that were freed, and may be missing."""
-        pruned = read_json(self.path / PRUNED) if PRUNED in self.entries else None
+        pruned = read_json(self.path / PRUNED)
         return frozenset(file["path"] for file in pruned["files"]) if pruned else frozenset()
 
     @cached_property
@@ -142,7 +142,7 @@ class JobFolder:
     @property
     def pruned(self) -> bool:
         """Whether outputs were freed and are missing: the job is done until something needs them."""
-        return not self.freed.isdisjoint(self.missing)
+        return bool(self.missing) and not self.freed.isdisjoint(self.missing)
 
     @property
     def complete(self) -> bool:

@@ -3,6 +3,7 @@
 `make test-slurm` starts it; without XPM_CE_TEST_SLURM these tests are skipped.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -69,18 +70,21 @@ def idle(cluster) -> Cluster:
 
 @pytest.fixture(scope="session")
 def launchers(tmp_path_factory) -> Callable[..., Path]:
-    """Make a launchers file that sends every job to Slurm; learners to a partition and with a limit of their own."""
+    """Make a launchers file that sends every job to Slurm; learners to a partition and with a limit of their own.
+
+    `more` are requirements of other kinds.
+    """
     folder = tmp_path_factory.mktemp("launchers")
 
     def write(*, learn: str = "main", time: str = "10m", **more: object) -> Path:
-        partition = {"memory_gib": 2, "cores": 1, "interval": 1, **more}
+        partition = {"memory_gib": 2, "cores": 1, "interval": 1, "time": "3h"}
         content = {
             "local": {"parallel_jobs": 0},
-            "slurm": {"main": {**partition, "time": "3h"}, "spare": {**partition, "time": "3h"}},
-            "requirements": {"all": {"on": "main", "time": "10m"}, "learn": {"on": learn, "time": time}},
+            "slurm": {"main": partition, "spare": partition},
+            "requirements": {"all": {"on": "main", "time": "10m"}, "learn": {"on": learn, "time": time}, **more},
         }
         file = folder / f"{len(list(folder.iterdir()))}.yaml"
-        file.write_text(yaml.safe_dump(content))
+        file.write_text(json.dumps(content))
         return file
 
     return write

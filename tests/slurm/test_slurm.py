@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -151,15 +152,21 @@ def test_a_grid_outlives_a_restart_of_the_controller(idle, launchers, start, und
     assert outputs(workspace_copy) == outputs(undisturbed)
 
 
-def test_a_cancelled_job_is_a_failed_one(idle, launchers, start, workspace_copy):
+def test_a_cancelled_job_is_a_failed_one_which_the_next_run_continues(
+    idle, launchers, start, undisturbed, workspace_copy
+):
     run = start(workspace_copy, launchers(), pause=1)
-    until(lambda: run.learner)
+    learner = until(lambda: run.learner)
+    until(lambda: steps(learner) > 6)
     ((job, _, _),) = idle.queue()
     idle.run("scancel", job)
     assert run.process.wait(timeout=300) == 1
     assert "1 failed, 2 blocked" in run.log.read_text()
     assert "the job was cancelled" in run.log.read_text()
     assert idle.ended() == ["CANCELLED"]
+    start(workspace_copy, launchers(), pause=0).finished()
+    assert starts(learner)[1] >= 5
+    assert outputs(workspace_copy) == outputs(undisturbed)
 
 
 def test_a_job_that_slurm_would_never_start_has_failed_with_its_reason(idle, launchers, start, workspace_copy):
@@ -169,6 +176,16 @@ def test_a_job_that_slurm_would_never_start_has_failed_with_its_reason(idle, lau
     assert "1 failed, 2 blocked" in printed
     assert "Slurm would never have started the job, so it was cancelled (PartitionTimeLimit)" in printed
     assert idle.ended() == ["CANCELLED"]
+
+
+def test_small_jobs_of_one_kind_share_an_allocation(idle, launchers, start, undisturbed, workspace_copy):
+    for measured in workspace_copy.glob("jobs/xpm_ce.evaluate.measure/*"):
+        shutil.rmtree(measured)
+    start(workspace_copy, launchers(measure={"on": "main", "share": 8}), pause=1).finished()
+    assert len(list(workspace_copy.glob("jobs/xpm_ce.evaluate.measure/*/per_query.parquet"))) == 3
+    assert outputs(workspace_copy).items() <= outputs(undisturbed).items()
+    # learner and re-ranking, the two measures that could begin with the learner, and its own half a minute later
+    assert idle.ended() == ["COMPLETED"] * 4
 
 
 def test_without_accounting_nothing_is_submitted(idle, launchers, start, workspace_copy, tmp_path):

@@ -164,8 +164,15 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_a_remedy(tmp_path):
 
 
 def test_locks_are_of_a_user_and_a_machine_not_of_a_workspace(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "xpm-ce" / "locks" / os.uname().nodename
-    monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_folder() == tmp_path / ".local" / "state" / "xpm-ce" / "locks" / os.uname().nodename
+    monkeypatch.setenv("XPM_CE_LOCKS", str(tmp_path))
+    assert default_folder() == tmp_path
+    monkeypatch.delenv("XPM_CE_LOCKS")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert default_folder() == Path(f"/tmp/xpm-ce-{os.getuid()}")
+
+
+def test_a_folder_of_another_user_is_refused(monkeypatch, tmp_path):
+    owner = tmp_path.stat().st_uid
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    with pytest.raises(MachineError, match="it belongs to another user"):
+        assert_lockable(tmp_path)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.launch.file import read_launchers
 from xpm_ce.launch.machines import Gpus, LocalMachine
-from xpm_ce.launch.placement import Need, assert_placed, capabilities, lacks, place, slots_taken
+from xpm_ce.launch.placement import Need, assert_placed, lacking, lacks, place, slots_taken
 
 FILE = """
 local: {cores: 4, memory_gib: 16, capabilities: [fp32], gpus: 0}
@@ -86,12 +86,25 @@ def test_all_stands_for_the_kinds_without_a_requirement(launchers):
     assert placed(launchers(text), job("learn")) == "local"
 
 
-def test_precisions_are_those_of_the_machine_that_was_chosen(launchers):
-    assert capabilities(launchers(), "learn", job().config) == ("bf16", "fp32")
-    assert capabilities(launchers(), "measure", job().config) == ("fp32",)
-    text = "local: {gpus: {devices: [0], capabilities: [bf16, fp32, tf32]}}"
-    assert capabilities(launchers(text), "learn", job(device="cuda").config) == ("bf16", "fp32", "tf32")
-    assert capabilities(launchers(text), "learn", job(device="cpu").config) == ("fp32",)
+def test_a_precision_is_compared_with_the_machine_that_was_chosen(launchers):
+    assert lacking(launchers(), "learn", job(precision="bf16").config) == ()
+    assert lacking(launchers(), "measure", job(precision="bf16").config) == ("bf16",)
+    assert (
+        lacking(launchers(), "measure", job(precision="fp32").config) == lacking(launchers(), "x", job().config) == ()
+    )
+    text = "local: {capabilities: [fp32], gpus: {devices: [0], capabilities: [bf16, fp32, tf32]}}"
+    assert lacking(launchers(text), "learn", job(device="cuda", precision="tf32").config) == ()
+    assert lacking(launchers(text), "learn", job(device="cpu", precision="tf32").config) == ("tf32",)
+
+
+def test_a_gpu_that_only_the_study_asks_for_blocks_its_job_and_is_no_error(launchers):
+    """A recipe for a cluster can be planned anywhere."""
+    nothing, each = launchers("local: {gpus: 0}"), job(device="cuda", processes=2)
+    assert lacking(nothing, "learn", each.config) == ("2 GPUs, by `gpus` in launchers.yaml",)
+    required = launchers("local: {gpus: 0}\nrequirements: {learn: {gpus: 1}}")
+    assert lacking(required, "learn", each.config) == ()
+    with pytest.raises(ConfigurationError, match="too little: GPUs: 0 of 2"):
+        assert_placed(required, [each])
 
 
 def need(**values):

@@ -323,3 +323,10 @@ def test_means_over_sets_that_there_are_not_are_refused_with_their_line(tmp_path
     plan = planned(Study.load(tmp_path / "study.yaml"), Workspace(tmp_path / "workspace"))
     assert plan.table["averages"] == {"ID": ["test", "test"]}
     assert plan.table["axes"] == {"loss": ["InfoNCE", "MarginMSE", "ADR-MSE"], "seed": ["1", "2"]}
+
+
+def test_a_table_of_which_nothing_is_there_yet_has_no_number_of_queries_in_its_title():
+    planned_only = Results("study", LAYOUT, [], [absent(loss="BCE", backbone="BERT", seed="1")])
+    assert make_tables(planned_only) == []
+    (made,) = make_tables(planned_only, empty=True)
+    assert made.title == "nDCG@10 x 100 on test, depth 100"

@@ -59,7 +59,8 @@ class Table:
     def title(self) -> str:
         measure = f"{self.measure or 'Results'} x 100"
         count = self.queries.get(self.protocol or "")
-        protocol = f" on {self.protocol} ({count} queries)" if self.protocol else ""
+        counted = f" ({count} queries)" if count is not None else ""
+        protocol = f" on {self.protocol}{counted}" if self.protocol else ""
         return measure + protocol + (f", depth {self.depth}" if self.depth else "")
 
     def heading(self, label: str) -> str:

@@ -196,7 +196,8 @@ def rerank(task: "Rerank", *, progress: Progress = lambda share, words: None) ->
         logger.info("going on after %d pairs that were scored before an interruption", resumed.pairs)
     total, model = int(np.isnan(candidates.scores).sum()) + resumed.pairs, None
     tokens = task.tokens.open() if task.tokens is not None else None
-    done, limit = resumed, TimeLimit(task.remaining_time)
+    done = resumed
+    limit = TimeLimit(task.remaining_time)
     for query_ids, documents, positions in candidates.missing():
         began = time.time()
         model = model or task.model.open(device=task.device, precision=task.precision)

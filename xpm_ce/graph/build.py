@@ -5,6 +5,7 @@ whichever points of the grid ask for them. This module does not know how jobs ru
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 from xpm_ce.data.overlap import overlap
@@ -18,7 +19,7 @@ from xpm_ce.graph.nearest import name_changes
 from xpm_ce.graph.needs import absent, needs_of_plan
 from xpm_ce.graph.past import PastJobs
 from xpm_ce.graph.plan import Plan, Result, source_warnings
-from xpm_ce.graph.planner import Capabilities, Planner, only_fp32
+from xpm_ce.graph.planner import Lacking, Planner, beyond_fp32
 from xpm_ce.graph.prepared import PreparedSet
 from xpm_ce.graph.protocol_sets import chosen_protocols, protocol_sets
 from xpm_ce.graph.sections import Evaluation, RunFile
@@ -41,13 +42,13 @@ STAGE = "stage"
 """Coordinate of a learner that another one starts from"""
 
 
-def planned(study: Study, workspace: Workspace, *, capabilities: Capabilities = only_fp32, slots: int = 1) -> Plan:
+def planned(study: Study, workspace: Workspace, *, lacking: Lacking = beyond_fp32, slots: int = 1) -> Plan:
     """The plan of a study in a workspace, where `slots` jobs run at once.
 
     ConfigurationError where something cannot be built.
     """
     with many_configurations():
-        return _planned(study, Planner(workspace, capabilities=capabilities), slots)
+        return _planned(study, Planner(workspace, lacking=lacking), slots)
 
 
 def _planned(study: Study, planner: Planner, slots: int) -> Plan:
@@ -80,8 +81,9 @@ def _planned(study: Study, planner: Planner, slots: int) -> Plan:
 
 def known_jobs(planner: Planner) -> PastJobs:
     """What the workspace knows of jobs, where some of the plan's must run; else there is nothing to know."""
-    past = PastJobs(planner.workspace)
-    if planner.any_folder and any(job.state is State.RUN for job in planner.jobs.values()):
+    needed = planner.any_folder and any(job.state is State.RUN for job in planner.jobs.values())
+    past = PastJobs(planner.workspace, needed=needed)
+    if needed:
         past.learn(planner.jobs.values(), planner.records)
     return past
 
@@ -244,7 +246,7 @@ class Builder:
         """Measure one run on one set, and remember where its result stands."""
         measure = Measure.C(
             run=run, first_stage=first_stage, qrels=prepared.qrels, store=prepared.store,
-            depths=list(prepared.depths), measures=names.sorted_unique(prepared.measures),
+            depths=list(prepared.depths), measures=list(_in_order(prepared.measures)),
             ignore_identical_ids=prepared.ignore_identical_ids, bounds=bounds, protocol=prepared.label,
         )  # fmt: skip
         output = self.submit(measure, kind="measure", coordinates=_where(coordinates, prepared, system))
@@ -273,6 +275,12 @@ def _where(coordinates: dict[str, str], prepared: PreparedSet, system: str) -> d
 
 def _identity(config: Any) -> str:
     return config.__xpm__.identifier.all.hex()
+
+
+@functools.cache
+def _in_order(measures: tuple[str, ...]) -> tuple[str, ...]:
+    """Measures in the order in which they enter an identity."""
+    return tuple(names.sorted_unique(measures))
 
 
 def _overlap(train: Any, test: Any) -> list[int]:

@@ -9,9 +9,10 @@ import gc
 from collections.abc import Iterator
 from typing import Any
 
-from experimaestro import Config, Task
+from experimaestro import Task
 from experimaestro.generators import PathGenerator
 
+from xpm_ce.graph.hashing import identifier, is_configuration
 from xpm_ce.workspace import JobFolder, Workspace
 
 
@@ -25,12 +26,6 @@ def many_configurations() -> Iterator[None]:
     finally:
         if collected:
             gc.enable()
-
-
-@functools.cache
-def is_configuration(kind: Any) -> bool:
-    """Whether objects of a class are configurations; experimaestro's own check looks at each object."""
-    return issubclass(kind, Config)
 
 
 def configurations_below(value: Any) -> Iterator[Any]:
@@ -100,4 +95,4 @@ def _freeze(config: Any) -> None:
             information.values[name] = generator()
     for below in configurations_below(config):
         _freeze(below)
-    information._identifier, information._sealed = information.identifier, True
+    information._identifier, information._sealed = identifier(config), True

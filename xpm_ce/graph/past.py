@@ -45,9 +45,12 @@ class Spent(NamedTuple):
 
 
 class PastJobs:
-    """What is known of the jobs of a workspace, read when asked for; `save` keeps it for the next plan."""
+    """What is known of the jobs of a workspace, read when asked for; `save` keeps it for the next plan.
 
-    def __init__(self, workspace: Workspace):
+    Where it is not `needed`, nothing is known.
+    """
+
+    def __init__(self, workspace: Workspace, *, needed: bool = True):
         self.workspace = workspace
         self._signatures: dict[str, Signature] = {}
         self._spent: dict[str, Spent] = {}
@@ -55,7 +58,8 @@ class PastJobs:
         self._records: Mapping[str, Mapping[str, Any]] = {}
         self._passing: set[str] = set()
         self._to_read, self._changed = READ_AT_ONCE, False
-        self._load()
+        if needed:
+            self._load()
 
     def learn(
         self, jobs: Iterable[PlannedJob], records: Mapping[str, Mapping[str, Any]] | None = None, *, keep: bool = False
@@ -137,14 +141,15 @@ class PastJobs:
             self._signatures, self._spent = {}, {}
 
     def _ended(self, task: str) -> tuple[str, ...]:
-        """Identities of the jobs of a type that are marked as done."""
+        """Identities of the jobs of a type that are marked as done, the last first."""
         if task not in self._listed:
             folder, marker = str(self.workspace.path / "jobs" / task), f"{task.rpartition('.')[2]}.done"
-            try:
-                names = sorted(os.listdir(folder))
-            except (FileNotFoundError, NotADirectoryError):
-                names = []
-            self._listed[task] = tuple(name for name in names if os.path.exists(f"{folder}/{name}/{marker}"))
+            found: list[tuple[int, str]] = []
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                for name in os.listdir(folder):
+                    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                        found.append((-os.stat(f"{folder}/{name}/{marker}").st_mtime_ns, name))
+            self._listed[task] = tuple(name for _, name in sorted(found))
         return self._listed[task]
 
     def _read(self, task: str, identity: str) -> Signature | None:

@@ -46,20 +46,21 @@ class PlannedJob:
     """What it is expected to cost; None where it does not run, or nothing comparable has run"""
 
 
-Capabilities = Callable[[str, Any], tuple[str, ...]]
-"""Precisions that the machine of a job computes in hardware, by the job's kind and configuration"""
+Lacking = Callable[[str, Any], tuple[str, ...]]
+"""What the machine of a job lacks for it (a precision, a GPU), by the job's kind and configuration"""
 
 
-def only_fp32(_kind: str, _config: Any) -> tuple[str, ...]:
-    """What every machine computes."""
-    return ("fp32",)
+def beyond_fp32(_kind: str, config: Any) -> tuple[str, ...]:
+    """What a machine of which nothing is known lacks: every other precision."""
+    precision = config.__xpm__.values.get("precision")
+    return (precision,) if precision not in (None, "fp32") else ()
 
 
 class Planner:
     """A submitter that plans: call it with a task, it gives the task's output; `jobs` holds every job once."""
 
-    def __init__(self, workspace: Workspace, *, capabilities: Capabilities = only_fp32):
-        self.workspace, self.capabilities = workspace, capabilities
+    def __init__(self, workspace: Workspace, *, lacking: Lacking = beyond_fp32):
+        self.workspace, self.lacking = workspace, lacking
         self.hashes = HashCache(workspace.hashes)
         self.jobs: dict[str, PlannedJob] = {}
         self.records: dict[str, dict[str, Any]] = {}
@@ -115,9 +116,8 @@ class Planner:
             return State.BLOCKED, Reason(Why.UPSTREAM_BLOCKED, blocked)
         if unavailable := self._obstacles_of(config):
             return State.BLOCKED, Reason(Why.UNAVAILABLE, unavailable)
-        precision = config.__xpm__.values.get("precision")
-        if precision is not None and precision not in self.capabilities(kind, config):
-            return State.BLOCKED, Reason(Why.NO_CAPABILITY, (precision,))
+        if lacking := self.lacking(kind, config):
+            return State.BLOCKED, Reason(Why.NO_CAPABILITY, lacking)
         return None
 
     def _obstacles_of(self, config: Any) -> tuple[str, ...]:

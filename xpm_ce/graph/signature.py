@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from experimaestro import Config
 from experimaestro.core.objects import ConfigMixin
 
-from xpm_ce.graph.naming import is_configuration
+from xpm_ce.graph.hashing import is_configuration
 from xpm_ce.identity import short
 from xpm_ce.parameters import PARAMETERS
 from xpm_ce.workspace import read_json

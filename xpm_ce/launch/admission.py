@@ -10,7 +10,6 @@ import errno
 import fcntl
 import logging
 import os
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +20,8 @@ from xpm_ce.errors import MachineError
 
 POLL = 0.1
 """Seconds between two looks at the files, by the one job that is first in the queue"""
+VARIABLE = "XPM_CE_LOCKS"
+"""Names another folder for the locks of this machine; launchers.yaml goes before"""
 GATE = "queue"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 """What a file system that cannot lock answers"""
@@ -44,15 +45,19 @@ class Share(NamedTuple):
 
 
 def default_folder() -> Path:
-    """Folder of this user's locks on this machine, whatever the workspace: $XDG_STATE_HOME/xpm-ce/locks/<host>."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "xpm-ce" / "locks" / socket.gethostname()
+    """Folder of this user's locks on this machine, whatever the workspace: $XPM_CE_LOCKS, else below /tmp.
+
+    Not $TMPDIR, which differs from session to session. What cleans /tmp leaves locked files alone (tmpfiles.d(5)).
+    """
+    return Path(os.environ.get(VARIABLE) or f"/tmp/xpm-ce-{os.getuid()}")
 
 
 def assert_lockable(folder: Path) -> None:
     """MachineError where files in a folder, which is made if need be, cannot be locked."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.lstat().st_uid != os.getuid():  # in /tmp anybody may make a folder of this name
+            raise PermissionError(errno.EPERM, "it belongs to another user")
         held = _opened(folder / "probe")
         try:
             _try(held)

@@ -41,7 +41,7 @@ class Need:
         parts = [
             f"{self.threads} cores" if self.threads else "",
             f"{self.memory_gib:g} GiB" if self.memory_gib else "",
-            f"{self.gpus} GPU{'s' if self.gpus > 1 else ''}" if self.gpus else "",
+            _gpus(self.gpus) if self.gpus else "",
             f"{self.gpu_memory_gib:g} GiB on each" if self.gpus and self.gpu_memory_gib else "",
             spelled(self.time) if self.time else "",
         ]
@@ -123,20 +123,31 @@ def _too_few(what: str, has: float | None, needs: float | None) -> list[str]:
     return [f"{what}: {has:g} of {needs:g}"] if has is not None and needs is not None and has < needs else []
 
 
-def capabilities(launchers: Launchers, kind: str, config: Any) -> tuple[str, ...]:
-    """Precisions that the machine of a job computes in hardware; all that any has where none can take the job."""
+def lacking(launchers: Launchers, kind: str, config: Any) -> tuple[str, ...]:
+    """What the machine of a job lacks for what its configuration says: the precision, or the GPUs of its `device`.
+
+    Nothing where the requirement of its kind cannot be met at all: `assert_placed` says so.
+    """
     chosen = place(launchers, kind, config)
     if chosen is None:
-        of_partitions = (each.capabilities for each in launchers.partitions.values())
-        return tuple(sorted({*_of_local(launchers.local, gpus=1), *(one for own in of_partitions for one in own)}))
+        need = Need.of(launchers, kind, config)
+        without = dataclasses.replace(need, gpus=launchers.requirement(kind).gpus)
+        met = any(not lacks(launchers, name, without) for name in _candidates(launchers, kind))
+        return (f"{_gpus(need.gpus)}, by `gpus` in launchers.yaml",) if met else ()
+    precision = config.__xpm__.values.get("precision")
+    return (precision,) if precision is not None and precision not in capabilities(launchers, chosen) else ()
+
+
+def capabilities(launchers: Launchers, chosen: Place) -> tuple[str, ...]:
+    """Precisions that a machine computes in hardware for a job."""
     if chosen.partition is not None:
         return chosen.partition.capabilities
-    return _of_local(launchers.local, gpus=chosen.need.gpus)
+    of_gpus = launchers.local.gpus.capabilities
+    return launchers.local.capabilities if not chosen.need.gpus or of_gpus is None else of_gpus
 
 
-def _of_local(machine: LocalMachine, *, gpus: int) -> tuple[str, ...]:
-    of_gpus = machine.gpus.capabilities
-    return machine.capabilities if not gpus or of_gpus is None else of_gpus
+def _gpus(number: int) -> str:
+    return f"{number} GPU{'s' if number > 1 else ''}"
 
 
 def assert_placed(launchers: Launchers, jobs: Iterable[Any]) -> None:

@@ -33,7 +33,7 @@ export default function Tables() {
   const baselines = [...new Set(shown.flatMap((table) => table.rows.filter((row) => row.competes).map((row) => row.text)))];
   return html`<${Heading} twin=${twin("table", asked)}>Table<//>
     <div class="tools">
-      <${Choice} label="Measure" name="measure" value=${measure ?? answer.data?.tables[0]?.measure} options=${measures} />
+      <${Choice} label="Measure" name="measure" value=${measure ?? answer.data?.tables[0]?.measure ?? measures[0]} options=${measures} />
       ${protocols.length > 1 ? html`<${Choice} label="Protocol" name="protocol" value=${protocol} options=${protocols} empty="all" />` : null}
       ${depths.length > 1 ? html`<${Choice} label="Depth" name="depth" value=${depth ?? answer.data?.tables[0]?.depth} options=${depths} />` : null}
       ${axes.length > 1 ? html`<${Choice} label="Rows" name="rows" value=${rows} options=${axes} empty="the experiment's" /><${Choice} label="Columns" name="cols" value=${cols} options=${[...axes, "protocol", "measure", "depth"]} empty="the experiment's" />` : null}
@@ -41,5 +41,5 @@ export default function Tables() {
       ${baseline ? html`<${Choice} label="Test" name="test" value=${test} options=${[["t", "paired t"], ["randomisation", "randomisation"]]} empty="by default" />` : null}
     </div>
     ${answer.loading && answer.data ? html`<p class="dim" role="status">Computing…</p>` : null}
-    <${Pending} answer=${answer}>${() => (shown.length ? shown.map((table, index) => html`<${Table} key=${index} table=${table} />`) : html`<${Nothing}>No result is planned.<//>`)}<//>`;
+    <${Pending} answer=${answer}>${() => (shown.length ? shown.map((table, index) => html`<${Table} key=${index} table=${table} />`) : html`<${Nothing}>No result is there yet; the heat map shows those that are planned.<//>`)}<//>`;
 }
