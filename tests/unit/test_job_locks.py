@@ -76,6 +76,13 @@ def test_a_number_that_another_program_has_by_now_is_forgotten(job):
     assert not job.with_suffix(".pid").exists()
 
 
+def test_a_process_of_another_machine_is_left_to_the_lock(job):
+    record = {"type": "local", "pid": os.getpid(), "host": "elsewhere"}
+    job.with_suffix(".pid").write_text(json.dumps(record))
+    assert acquire(job)
+    assert json.loads(job.with_suffix(".pid").read_text()) == record
+
+
 def test_a_lock_that_is_held_is_waited_for(job):
     async def both() -> list[str]:
         first = JobConnector().async_lock(job.with_suffix(".lock"))

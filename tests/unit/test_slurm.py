@@ -10,7 +10,9 @@ from fixtures.slurm import StandinSlurm
 
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.launch.accounts import assert_accounts
-from xpm_ce.launch.slurm import PartitionProcess, submit
+from xpm_ce.launch.machines import Partition
+from xpm_ce.launch.placement import Need
+from xpm_ce.launch.slurm import PartitionLauncher, PartitionProcess, submit
 
 
 @pytest.fixture
@@ -156,6 +158,36 @@ def test_the_cause_that_a_job_gave_itself_stays(slurm, tmp_path):
     job = Job(slurm, tmp_path / "job", """echo '{"exception": "DataError"}' > failure.json; exit 1""")
     assert job.run() == 1
     assert job.failure == {"exception": "DataError"}
+
+
+def test_a_job_that_sbatch_refuses_says_why(slurm, tmp_path):
+    slurm.refuses("Invalid account")
+    job = Job(slurm, tmp_path / "job", DONE)
+    partition = Partition(name="cpu", partition="cpu", binaries=slurm.binaries)
+    need = Need(threads=None, memory_gib=None, gpus=0, gpu_memory_gib=None, time=None, exclusive=False)
+    builder = PartitionLauncher(partition, need, kind="measure", queue=None).processbuilder()
+    builder.command.append(str(job.script))
+    with pytest.raises(subprocess.CalledProcessError):
+        builder.start()
+    assert job.failure["what"] == (
+        "sbatch refused the job: sbatch: error: Batch job submission failed: Invalid account"
+    )
+
+
+def test_two_runs_that_wait_for_a_job_submit_it_again_once(slurm, tmp_path):
+    job = Job(slurm, tmp_path / "job", STEP, "test -e last && touch thing.done", "touch last", "sleep 60")
+    slurm.ends("TIMEOUT")
+    number = submit(slurm.binaries, job.script)
+    waiting = [
+        PartitionProcess(number, job.script, binaries=slurm.binaries, interval=interval) for interval in (0.1, 0.2, 0.3)
+    ]
+    (job.folder / "thing.pid").write_text(json.dumps(waiting[0].tospec()))
+
+    async def ends() -> list[int]:
+        return list(await asyncio.gather(*(process.aio_wait() for process in waiting)))
+
+    assert asyncio.run(asyncio.wait_for(ends(), timeout=60)) == [0, 0, 0]
+    assert slurm.attempts == 2
 
 
 def test_logs_of_all_attempts_are_kept(slurm, tmp_path):

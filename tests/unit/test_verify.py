@@ -103,6 +103,17 @@ def test_fields_of_nested_configurations_and_of_the_ledger_are_compared(tmp_path
     }  # fmt: skip
 
 
+def test_the_training_of_a_teacher_does_not_explain_the_students_deviation(tmp_path):
+    planted = PlantedStudy(tmp_path / "ws")
+    at = {"loss": "BCE"}
+    teacher = planted.learner({"teacher": "0"}, fields={**FIELDS, "steps": 7})
+    student = planted.learner(at, fields=FIELDS, ledger={"documents_per_step": 16.0}, after=[teacher])
+    planted.result(at, {"nDCG@10": [0.3, 0.3]}, protocol=SETS[0], learner=student)
+    found, _ = cells(tmp_path, planted)
+    differences = [(each.field, each.a, each.b) for each in found["BCE", "DL19"].differences]
+    assert differences == [("ledger.documents_per_step", 32, 16.0)]
+
+
 def test_a_cell_of_which_a_seed_is_not_there_is_not_run(tmp_path):
     found, _ = cells(tmp_path, study(tmp_path, there=False))
     assert found["BCE", "DL19"].verdict is Verdict.REPRODUCED

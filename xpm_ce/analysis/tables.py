@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xpm_ce.analysis.cells import ABSENT, Cell, mean_over_protocols
+from xpm_ce.analysis.environments import Differing, Environment, differing, environments, note
 from xpm_ce.analysis.layouts import DEPTH, MEASURE, PROTOCOL, ColumnKey, Layout, Row, chosen_protocols, seed_label
 from xpm_ce.analysis.results import ResultRow, Results
 from xpm_ce.errors import ConfigurationError
@@ -42,6 +43,8 @@ class Table:
     """What the cells are made of"""
     without_result: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     """Row, protocol and the queries that its run did not answer and that count as 0"""
+    differing: Differing = dataclasses.field(default_factory=dict)
+    """In what the environments differ that the rows were computed in"""
     tests: "Family | None" = None
 
     @property
@@ -125,6 +128,7 @@ class Table:
             whose = rows[0] if len(rows) == 1 else f"{len(rows)} rows"
             some = f"{', '.join(queries[:5])}{', ...' if len(queries) > 5 else ''}"
             notes.append(f"Without a result, counted as 0: {len(queries)} queries of {protocol} for {whose} ({some}).")
+        notes += [note(self.differing)] if self.differing else []
         absent = self.absent()
         for row, column, cell in absent[:LISTED]:
             seeds = [seed for seed in cell.absent if seed]
@@ -157,6 +161,7 @@ class Table:
                 {"row": row, "protocol": protocol, "queries": list(queries)}
                 for row, protocol, queries in self.without_result
             ],
+            "environments": self.differing,
         }  # fmt: skip
         return {**described, "tests": self.tests.as_json()} if self.tests else described
 
@@ -183,7 +188,7 @@ def make_tables(
     of_depths: list[list[int]] = [[each] for each in depths]
     if layout.splits(DEPTH):
         of_depths = [list(depths) or list(plan["depths"])]
-    tables = []
+    tables, computed_in = [], environments(results)
     chosen = chosen_protocols(plan["protocols"], protocols)
     for beside in [chosen] if layout.splits(PROTOCOL) else [[each] for each in chosen]:
         shown = itertools.product(of_depths or [main.depths(beside)], of_measures or [[main.measure(beside)]])
@@ -203,7 +208,7 @@ def make_tables(
             sizes = [None] if layout.splits(PROTOCOL) else list(dict.fromkeys(row.queries for row in rows))
             tables += [
                 _table(results, [row for row in rows if size in (None, row.queries)], here, depths=at,
-                       measures=measures_here)
+                       measures=measures_here, computed_in=computed_in)
                 for size in sizes
                 if rows
             ]  # fmt: skip
@@ -248,7 +253,8 @@ class _Gathered:
 
 
 def _table(
-    results: Results, rows: list[ResultRow], layout: Layout, *, depths: dict[str, list[int]], measures: list[str]
+    results: Results, rows: list[ResultRow], layout: Layout, *, depths: dict[str, list[int]], measures: list[str],
+    computed_in: Mapping[str, Environment],
 ) -> Table:  # fmt: skip
     protocols = list(depths)
     gathered: dict[Row, dict[ColumnKey, _Gathered]] = {}
@@ -291,6 +297,13 @@ def _table(
         cells={row.text: {key.text: cell for key, cell in by_column.items()} for row, by_column in cells.items()},
         results=tuple(rows),
         without_result=_without_result(results, gathered),
+        differing=differing(
+            {
+                row.text: [computed_in.get(each.job, frozenset()) for found in by_column.values() for each in found.found]
+                for row, by_column in gathered.items()
+                if row.order == "given"
+            }
+        ),
     )
 
 

@@ -12,17 +12,16 @@ BOOKKEEPING = (".failed", ".pid", ".out", ".err", ".lock", ".py", ".sh", ".json"
 
 
 class Attempts:
-    """The attempts at one job: how many, and whether the last one left anything new."""
+    """The attempts at one job: whether the last one left anything new."""
 
     def __init__(self, folder: Path):
-        self.folder, self.count, self._without = folder, 1, 0
+        self.folder, self._without = folder, 0
         self._left = _left_in(folder)
 
     def brought_further(self) -> bool:
         """Whether the attempt that has just ended changed a file of the job's own; to be asked once an attempt."""
         before, self._left = self._left, _left_in(self.folder)
         further = before != self._left
-        self.count += 1
         self._without = 0 if further else self._without + 1
         return further
 

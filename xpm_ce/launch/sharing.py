@@ -8,6 +8,7 @@ first one's marker and logs. This module does not know what is run, nor where.
 import asyncio
 import json
 import logging
+import socket
 from pathlib import Path
 
 from experimaestro.connectors import Process
@@ -59,8 +60,11 @@ async def runs(job: Path, connector: LocalConnector) -> bool:
         specification = json.loads(record.read_text())
     except (FileNotFoundError, ValueError):
         return False
-    if specification.get("type") == "local" and not runs_here(specification.get("pid"), job):
-        record.unlink(missing_ok=True)
-        return False
+    if specification.get("type") == "local":
+        if specification.get("host") not in (None, socket.gethostname()):
+            return False  # nobody here can tell; its own process waits for the lock, and then sees what is done
+        if not runs_here(specification.get("pid"), job):
+            record.unlink(missing_ok=True)
+            return False
     process = Process.fromDefinition(connector, specification)
     return process is not None and await process.aio_isrunning()

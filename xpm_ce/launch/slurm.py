@@ -6,6 +6,7 @@ brought it further. This module does not know what a job computes.
 
 import asyncio
 import contextlib
+import fcntl
 import functools
 import json
 import logging
@@ -167,10 +168,18 @@ class PartitionProcessBuilder(ProcessBuilder):
 
     def start(self, task_mode: bool = False) -> "PartitionProcess":
         script, binaries, shared = Path(self.command[0]), self.launcher.binpath, self.launcher.allocations
-        if shared is None:
-            job = submit(binaries, script)
-        else:
-            job = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
+        try:
+            if shared is None:
+                job = submit(binaries, script)
+            else:
+                job = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
+        except (OSError, subprocess.SubprocessError) as error:
+            what, remedy = (
+                f"sbatch refused the job: {why_not(error)}",
+                "`xpm-ce doctor` compares launchers.yaml with Slurm.",
+            )
+            leave_cause(script.parent, exception="NotSubmitted", what=what, where=str(script), remedy=remedy)
+            raise
         return PartitionProcess(
             job, script, binaries=binaries, interval=self.launcher.interval, shared=shared is not None
         )
@@ -242,13 +251,12 @@ class PartitionProcess(Process):
             if state == "COMPLETED" and self._marker(".done").exists():
                 return 0
             if not self._again(state, attempts):
-                self._explain(state, attempts)
+                self._explain(state)
                 return 1
             logger.info("%s ended with %s and is submitted again", self, state)
-            self.shared = False
-            self._marker(".failed").unlink(missing_ok=True)
-            self.job = await asyncio.to_thread(submit, self.binaries, self.script)
-            atomic.write_json(self._marker(".pid"), self.tospec())
+            while (job := await asyncio.to_thread(self._next_attempt)) is None:
+                await asyncio.sleep(min(LOOK_EVERY, self.interval))
+            self.job, self.shared = job, False
 
     def wait(self) -> int:
         return asyncio.run(self.aio_wait())
@@ -283,6 +291,30 @@ class PartitionProcess(Process):
             await asyncio.sleep(min(LOOK_EVERY, self.interval))
             os.listdir(self.script.parent)  # makes NFS ask its server again
 
+    def _next_attempt(self) -> str | None:
+        """Submit the job again, unless another run that waits for it has: Slurm's number of the next attempt.
+
+        None where somebody has the job's lock, and nobody has said which attempt is his.
+        """
+        with open(self._marker(".lock"), "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return self._recorded()
+            if (other := self._recorded()) is not None:
+                return other
+            self._marker(".failed").unlink(missing_ok=True)
+            job = submit(self.binaries, self.script)
+            atomic.write_json(self._marker(".pid"), {**self.tospec(), "pid": job, "shared": False})
+            return job
+
+    def _recorded(self) -> str | None:
+        """The attempt that the job's folder names, where it is another one than this."""
+        with contextlib.suppress(OSError, ValueError):
+            recorded = json.loads(self._marker(".pid").read_text()).get("pid")
+            return recorded if recorded != self.job else None
+        return None
+
     def _again(self, state: str, attempts: Attempts) -> bool:
         """Whether another attempt is worth it."""
         further = attempts.brought_further()
@@ -292,7 +324,7 @@ class PartitionProcess(Process):
         out_of_time = state == "TIMEOUT" or left_for_time(self._marker(".failed"))
         return out_of_time and further and "# resumable: yes" in self.script.read_text()
 
-    def _explain(self, state: str, attempts: Attempts) -> None:
+    def _explain(self, state: str) -> None:
         """Leave the cause in `failure.json` where the job itself left none; no marker may ask for another attempt."""
         exception, what, remedy = CAUSES.get(
             state.partition(":")[0], ("Killed", f"Slurm ended the job ({state})", "Run the same command again.")
@@ -303,12 +335,16 @@ class PartitionProcess(Process):
         if ":" in state:
             what = f"{what} ({state.partition(':')[2]})"
         self._marker(".failed").write_text(json.dumps({"code": 1, "reason": "failed", "message": what}))
-        cause = self.script.parent / FAILURE
-        if cause.exists():
-            return
-        record = {"schema": 1, "exception": exception, "what": what, "where": f"Slurm job {self.job}", "remedy": remedy}
-        with contextlib.suppress(OSError):
-            atomic.write_json(cause, {**record, "frame": "", "attempts": attempts.count})
+        if not (self.script.parent / FAILURE).exists():
+            where = f"Slurm job {self.job}"
+            leave_cause(self.script.parent, exception=exception, what=what, where=where, remedy=remedy)
+
+
+def leave_cause(folder: Path, *, exception: str, what: str, where: str, remedy: str) -> None:
+    """Write `failure.json` for a job that could not do so itself."""
+    record = {"exception": exception, "what": what, "where": where, "remedy": remedy, "frame": "", "time": time.time()}
+    with contextlib.suppress(OSError):
+        atomic.write_json(folder / FAILURE, {"schema": 1, **record})
 
 
 def _register() -> None:
