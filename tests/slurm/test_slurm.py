@@ -152,9 +152,8 @@ def test_a_grid_outlives_a_restart_of_the_controller(idle, launchers, start, und
     assert outputs(workspace_copy) == outputs(undisturbed)
 
 
-def test_a_cancelled_job_is_a_failed_one_which_the_next_run_continues(
-    idle, launchers, start, undisturbed, workspace_copy
-):
+def test_a_cancelled_job_is_a_failed_one(idle, launchers, start, undisturbed, workspace_copy):
+    """Which the next run continues."""
     run = start(workspace_copy, launchers(), pause=1)
     learner = until(lambda: run.learner)
     until(lambda: steps(learner) > 6)
@@ -181,7 +180,7 @@ def test_a_job_that_slurm_would_never_start_has_failed_with_its_reason(idle, lau
 def test_small_jobs_of_one_kind_share_an_allocation(idle, launchers, start, undisturbed, workspace_copy):
     for measured in workspace_copy.glob("jobs/xpm_ce.evaluate.measure/*"):
         shutil.rmtree(measured)
-    start(workspace_copy, launchers(measure={"on": "main", "share": 8}), pause=1).finished()
+    start(workspace_copy, launchers(measure={"on": "main", "time": "10m", "share": 8}), pause=1).finished()
     assert len(list(workspace_copy.glob("jobs/xpm_ce.evaluate.measure/*/per_query.parquet"))) == 3
     assert outputs(workspace_copy).items() <= outputs(undisturbed).items()
     # learner and re-ranking, the two measures that could begin with the learner, and its own half a minute later
