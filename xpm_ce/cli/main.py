@@ -74,8 +74,6 @@ def cli(verbose: bool) -> None:
 
 def main() -> None:
     """Run the command; exit with 0, 1 (jobs failed, wrong data) or 2 (bad configuration or usage)."""
-    # experimaestro does without its documentation plugin where that cannot be had; it is a third of its loading time.
-    sys.modules.setdefault("experimaestro.mkdocs.base", None)  # type: ignore[arg-type]
     try:
         cli(standalone_mode=False)
     except (XpmCeError, OSError, MemoryError) as error:

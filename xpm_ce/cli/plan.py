@@ -1,5 +1,6 @@
 """`xpm-ce plan`: what a run would do, why, and what it would cost."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -35,6 +36,8 @@ def command(
 
     Example: xpm-ce plan experiments/quickstart.yaml --state run --kind learn
     """
+    # experimaestro does without its documentation plugin where that cannot be had; it is a third of its loading time.
+    sys.modules.setdefault("experimaestro.mkdocs.base", None)  # type: ignore[arg-type]
     from xpm_ce.experiment import Configuration, prepare
     from xpm_ce.graph.naming import many_configurations
     from xpm_ce.graph.rendering import rendered_plan
