@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from xpm_ce.errors import XpmCeError
 from xpm_ce.monitor.batch import QUEUE
-from xpm_ce.workspace import JobFolder
+from xpm_ce.workspace import FAILURE, OUTPUTS, JobFolder, read_json
 
 IN_A_QUEUE = ("PENDING", "CONFIGURING")
 """States of Slurm in which a job has not begun"""
@@ -68,6 +68,16 @@ class ObservedFolder(JobFolder):
     def links(self) -> frozenset[str]:
         """Names of links and of other things that no job writes."""
         return self._listed[1]
+
+    @cached_property
+    def record(self) -> dict[str, Any] | None:
+        """As `JobFolder.record`, of a plain file only: a pipe would keep its reader waiting."""
+        return read_json(self.path / OUTPUTS) if OUTPUTS in self.entries else None
+
+    @cached_property
+    def failure(self) -> dict[str, Any] | None:
+        """As `JobFolder.failure`, of a plain file only."""
+        return read_json(self.path / FAILURE) if FAILURE in self.entries else None
 
     @property
     def marked_done(self) -> bool:
