@@ -7,7 +7,6 @@ Processor seconds of this process; the server's share is that of a real `xpm-ce 
 last line is JSON. This module does not know what a page shows.
 """
 
-import argparse
 import http.client
 import json
 import os
@@ -18,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 from synthetic_workspace import Synthetic
 
 from xpm_ce.monitor.answers import as_bytes
@@ -66,16 +66,16 @@ def share_of_a_core(workspace: Path, *, listen_for: float) -> tuple[float, float
         server.wait()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=5000)
-    parser.add_argument("--seconds", type=float, default=20.0, help="that the idle and the busy server are observed")
-    options = parser.parse_args()
+@click.command()
+@click.option("--jobs", default=5000, show_default=True, help="Jobs of the synthetic workspaces.")
+@click.option("--seconds", "observed", default=20.0, show_default=True, help="How long a server is observed.")
+def main(jobs: int, observed: float) -> None:
+    """Time a look at many jobs, and what a monitor's server costs while a page listens."""
     with tempfile.TemporaryDirectory() as folder:
-        idle = Synthetic(Path(folder) / "idle", jobs=options.jobs, done=1.0)
-        busy = Synthetic(Path(folder) / "busy", jobs=options.jobs)
+        idle = Synthetic(Path(folder) / "idle", jobs=jobs, done=1.0)
+        busy = Synthetic(Path(folder) / "busy", jobs=jobs)
         state = ExperimentState(idle.workspace, "synthetic")
-        found = {"jobs": options.jobs, "first_reading_s": seconds(state.refresh)}
+        found = {"jobs": jobs, "first_reading_s": seconds(state.refresh)}
         time.sleep(0.1)
         found["look_all_done_s"] = seconds(state.refresh, ROUNDS)
         found["answer_s"] = seconds(lambda: as_bytes(state.as_json()), 5)
@@ -91,10 +91,8 @@ def main() -> None:
                 as_bytes(state.jobs_as_json(since=before))
 
             found["look_and_tell_while_running_s"] = seconds(a_second, ROUNDS)
-            found["busy_share"], _ = share_of_a_core(busy.workspace.path, listen_for=options.seconds)
-        found["idle_share"], found["first_answer_wall_s"] = share_of_a_core(
-            idle.workspace.path, listen_for=options.seconds
-        )
+            found["busy_share"], _ = share_of_a_core(busy.workspace.path, listen_for=observed)
+        found["idle_share"], found["first_answer_wall_s"] = share_of_a_core(idle.workspace.path, listen_for=observed)
     for name, value in found.items():
         print(f"{name:<32} {value:10.4g}")  # noqa: T201
     print(json.dumps(found))  # noqa: T201

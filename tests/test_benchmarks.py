@@ -77,7 +77,7 @@ def test_a_benchmark_ends_with_its_ratios_and_null_only_for_what_cannot_be_had(n
 def test_every_command_of_the_page_is_one_that_its_script_takes(script):
     commands = re.findall(r"python (benchmarks/\w+\.py[^`\n]*)", PAGE.read_text())
     assert {Path(shlex.split(command)[0]).stem for command in commands} == {
-        "train", "rerank", "memory", "measure", "planning",
+        "train", "rerank", "memory", "measure", "planning", "monitor",
     }  # fmt: skip
     for command in commands:
         file, *arguments = shlex.split(command, comments=True)

@@ -124,9 +124,8 @@ def prepare(configuration: Configuration, workspace: Workspace) -> Prepared:
     """Plan an experiment; nothing is run, nothing is written but the cache of content hashes and the plan itself."""
     workspace.assert_writable()
     launchers = read_launchers(launchers_file(configuration.launchers))
-    plan = planned(
-        configuration.study, workspace, lacking=functools.partial(lacking, launchers), slots=launchers.local.slots
-    )
+    slots = max(1, launchers.local.slots)  # none where all jobs run in Slurm
+    plan = planned(configuration.study, workspace, lacking=functools.partial(lacking, launchers), slots=slots)
     if configuration.command:
         plan.command = {"directory": str(Path.cwd()), "arguments": list(configuration.command)}
     shown = narrowed(plan, configuration.only) if configuration.only else plan
