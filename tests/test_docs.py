@@ -224,19 +224,16 @@ def test_a_command_of_the_documentation_works(command, tiny_workspace, run_comma
         stand_for = {"quickstart": "tiny", "A": learners[0], "B": learners[1]}
         words = [stand_for.get(word, word) for word in words]
         words = [str(tmp_path / word) if word.startswith("exported/") else word for word in words]
-        workdir = tiny_workspace
         if any(word.startswith("collection.seed") for word in words):  # another collection: planned, not run
             words[words.index("run")] = "plan"
-        if words[1] == "plan" and "-c" in words:  # what other commands show of the tiny study stays as it is
-            workdir = tmp_path
         if words[1] == "plot":
             words += ["--output", str(tmp_path)]
         if words[1] == "monitor" or "--watch" in words:
             process = interrupted(
-                *words, "--workdir", str(workdir), *(["--port", "0"] if words[1] == "monitor" else [])
+                *words, "--workdir", str(tiny_workspace), *(["--port", "0"] if words[1] == "monitor" else [])
             )
         else:
-            process = run_command(*words, "--workdir", workdir)
+            process = run_command(*words, "--workdir", tiny_workspace)
     assert process.returncode == 0, process.stdout + process.stderr
 
 

@@ -103,7 +103,8 @@ class Configuration:
             settings = find_workspace(
                 workdir=parameters.get("workdir"), workspace=parameters.get("workspace"), experiment_id=study.id
             )
-            configuration.prepared = prepare(configuration, Workspace(Path(settings.path).absolute()))
+            to_run = RunMode(parameters.get("run_mode") or RunMode.NORMAL) is RunMode.NORMAL
+            configuration.prepared = prepare(configuration, Workspace(Path(settings.path).absolute()), to_run=to_run)
         except (XpmCeError, OSError) as error:
             cause = explained(error)
             if not isinstance(cause, XpmCeError):
@@ -120,20 +121,23 @@ def launchers_file(given: Path | None) -> Path | None:
     return Path(FILE_NAME) if Path(FILE_NAME).exists() else None
 
 
-def prepare(configuration: Configuration, workspace: Workspace) -> Prepared:
-    """Plan an experiment; nothing is run, nothing is written but the cache of content hashes and the plan itself."""
+def prepare(configuration: Configuration, workspace: Workspace, *, to_run: bool = False) -> Prepared:
+    """Plan an experiment; nothing is run, nothing is written but the cache of content hashes and the plan itself.
+
+    Once all of it was run, only a plan that is `to_run`, not narrowed, takes the place of that run's plan: tables and
+    monitor go on to show the run.
+    """
     workspace.assert_writable()
     launchers = read_launchers(launchers_file(configuration.launchers))
     slots = max(1, launchers.local.slots)  # none where all jobs run in Slurm
     plan = planned(configuration.study, workspace, lacking=functools.partial(lacking, launchers), slots=slots)
+    plan.to_run = to_run and not configuration.only
     if configuration.command:
         plan.command = {"directory": str(Path.cwd()), "arguments": list(configuration.command)}
     shown = narrowed(plan, configuration.only) if configuration.only else plan
     assert_placed(launchers, (job for job in shown.jobs if job.state is State.RUN))
-    if configuration.only:
-        return Prepared(shown, launchers, workspace)  # the plan on disk is the whole one's
     plan.write(workspace)
-    return Prepared(plan, launchers, workspace)
+    return Prepared(shown, launchers, workspace)
 
 
 def run(helper: ExperimentHelper, cfg: Configuration) -> None:
@@ -142,8 +146,9 @@ def run(helper: ExperimentHelper, cfg: Configuration) -> None:
     Raises HandledException where a job failed, which run-experiment turns into exit code 1.
     """
     experiment = helper.xp
-    prepared = cfg.prepared or prepare(cfg, Workspace(Path(experiment.workspace.path).absolute()))
-    if experiment.workspace.run_mode is not RunMode.NORMAL:
+    to_run = experiment.workspace.run_mode is RunMode.NORMAL
+    prepared = cfg.prepared or prepare(cfg, Workspace(Path(experiment.workspace.path).absolute()), to_run=to_run)
+    if not to_run:
         click.echo(rendered_plan(prepared.plan))
         return
     try:
@@ -160,7 +165,7 @@ def start(configuration: Configuration, workspace: Workspace) -> None:
     from experimaestro.scheduler.experiment import experiment
     from experimaestro.settings import WorkspaceSettings
 
-    configuration.prepared, interrupted = prepare(configuration, workspace), True
+    configuration.prepared, interrupted = prepare(configuration, workspace, to_run=True), True
     if not configuration.prepared.plan.counts["run"]:
         execute(configuration.prepared, None)
         return

@@ -26,15 +26,14 @@ def test_a_learner_alone_brings_what_it_needs_and_what_waits_for_it(tmp_path):
 @pytest.mark.pipeline
 def test_what_is_done_is_reused_and_the_plan_on_disk_stays_whole(workspace_copy):
     file = Workspace(workspace_copy).plan_file("tiny")
-    plan = plan_of(workspace_copy, "learner.steps=9")
-    learner = next(job for job in to_run(plan) if job.kind == "learn")
     before = file.read_bytes()
+    learner = next(job for job in to_run(plan_of(workspace_copy, "learner.steps=9")) if job.kind == "learn")
     configuration = Configuration.load(TINY, ["learner.steps=9"], only=[learner.identity])
-    prepared = prepare(configuration, Workspace(workspace_copy))
+    prepared = prepare(configuration, Workspace(workspace_copy), to_run=True)
     assert [job.kind for job in to_run(prepared.plan)] == ["learn", "rerank", "measure"]
     assert any(job.state is State.REUSE for job in prepared.plan.jobs)
     assert file.read_bytes() == before
-    assert json.loads(before)["command"]["arguments"] == [str(TINY), "-c", "learner.steps=9"]
+    assert json.loads(before)["command"]["arguments"] == [str(TINY)]
     assert configuration.run_id != configuration.id
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from studies import TINY, plan_of, to_run
 
+from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.signature import signature_of, signatures_in
 from xpm_ce.graph.states import State, Why
-from xpm_ce.workspace import JobFolder
+from xpm_ce.workspace import JobFolder, Workspace
 
 pytestmark = pytest.mark.pipeline
 
@@ -79,6 +80,25 @@ def test_a_new_loss_is_compared_with_a_finished_one(tiny_workspace):
         "learn": {"loss: infonce -> hinge"}, "rerank": {"learner.loss: infonce -> hinge"},
         "measure": {"learner.loss: infonce -> hinge"},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [("plan",), ("run", "--run-mode", "dry_run")])
+def test_asking_what_another_value_would_change_leaves_the_plan_of_the_run(words, tiny_workspace, run_command):
+    kept = (tiny_workspace / "plans" / "tiny" / "plan.json").read_bytes()
+    process = run_command("xpm-ce", *words, TINY, "-c", "learner.steps=9", "--workdir", tiny_workspace)
+    assert process.returncode == 0, process.stderr
+    assert "steps: 8 -> 9" in process.stdout
+    assert (tiny_workspace / "plans" / "tiny" / "plan.json").read_bytes() == kept
+
+
+def test_until_the_first_run_the_last_plan_is_kept(tmp_path):
+    workspace = Workspace(tmp_path)
+    for depth in (10, 20):
+        plan_of(tmp_path, f"evaluation.depths=[{depth}]")
+        assert workspace.read_plan("tiny")["table"]["depths"] == [depth]
+    prepare(Configuration.load(TINY), workspace, to_run=True)
+    plan_of(tmp_path, "evaluation.depths=[10]")
+    assert workspace.read_plan("tiny")["table"]["depths"] == [10, 20]
 
 
 def test_a_raised_version_is_the_reason(tiny_workspace, monkeypatch):

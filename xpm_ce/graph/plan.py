@@ -8,15 +8,17 @@ import dataclasses
 import datetime
 import json
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from xpm_ce import atomic
 from xpm_ce.data.need import Need
+from xpm_ce.errors import DataError
 from xpm_ce.extensions import Extension
 from xpm_ce.graph.costs import Costs
 from xpm_ce.graph.planner import PlannedJob, Planner
 from xpm_ce.graph.states import State
-from xpm_ce.workspace import Workspace
+from xpm_ce.workspace import Workspace, read_json
 
 SCHEMA = 1
 
@@ -58,6 +60,8 @@ class Plan:
     """What the jobs to run are expected to cost together"""
     command: dict[str, Any] | None = None
     """What runs it again: arguments of `xpm-ce run`, and the folder that they are relative to; None where unknown"""
+    to_run: bool = False
+    """Whether it was made to be run, not only to be looked at"""
     extensions: tuple[Extension, ...] = ()
     """The user's own files, to be copied into the workspace before a job is submitted"""
 
@@ -97,6 +101,7 @@ class Plan:
             "files": self.files,
             "overrides": self.overrides,
             "command": self.command,
+            "to_run": self.to_run,
             "document": self.document,
             "counts": self.counts,
             "counts_by_kind": self.counts_by_kind,
@@ -146,9 +151,19 @@ class Plan:
         return ",\n".join([head, *lists]) + "\n}\n"
 
     def write(self, workspace: Workspace) -> None:
-        """Write `plan.json` into the workspace, atomically."""
+        """Write `plan.json` into the workspace, atomically; the plan of a run is replaced by that of a run only."""
+        if not self.to_run and _of_a_run(workspace.plan_file(self.experiment)):
+            return
         with atomic.writing(workspace.plan_file(self.experiment)) as stream:
             stream.write(self.as_text())
+
+
+def _of_a_run(file: Path) -> bool:
+    """Whether a plan on disk was made to be run."""
+    try:
+        return bool((read_json(file) or {}).get("to_run"))
+    except (DataError, AttributeError):
+        return False
 
 
 def source_warnings(planner: Planner) -> list[str]:
