@@ -33,13 +33,13 @@ TASKS = {
 START = 1_790_000_000.0
 LOCKING = """
 import fcntl, sys, time
-held = [open(path, "a") for path in sys.argv[1:]]
+held = [open(script.removesuffix("py") + "lock", "a") for script in sys.argv[1:]]
 for each in held:
     fcntl.flock(each, fcntl.LOCK_EX)
 print("locked", flush=True)
 time.sleep(1e6)
 """
-"""What stands for all jobs that run: a process that has their locks"""
+"""What stands for all jobs that run: a process that is given their scripts and has their locks"""
 
 
 class Grid:
@@ -201,8 +201,8 @@ class Synthetic:
         """Let some jobs run: one process that sleeps stands for all of them. `tell` reports their progress."""
         for job in self.running:
             self.grid._folder(job)
-        locks = [f"{job['folder']}/{job['task'].rpartition('.')[2]}.lock" for job in self.running]
-        process = subprocess.Popen([sys.executable, "-c", LOCKING, *locks], stdout=subprocess.PIPE)
+        scripts = [f"{job['folder']}/{job['task'].rpartition('.')[2]}.py" for job in self.running]
+        process = subprocess.Popen([sys.executable, "-c", LOCKING, *scripts], stdout=subprocess.PIPE)
         try:
             assert process.stdout is not None
             process.stdout.readline()

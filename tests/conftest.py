@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from xpm_ce.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 STUDIES = Path(__file__).parent / "studies"
+FIRST_RUN = "first_run.txt"
 
 
 @pytest.fixture(scope="session")
@@ -50,12 +52,27 @@ def run_command(home, locks, tmp_path_factory) -> Callable[..., subprocess.Compl
 
 @pytest.fixture(scope="session")
 def tiny_workspace(tmp_path_factory, run_command) -> Path:
-    """The workspace of `studies/tiny.yaml` after one run. Read it; to change it, take `workspace_copy`."""
-    workspace = tmp_path_factory.mktemp("tiny") / "workspace"
-    process = run_command("xpm-ce", "run", STUDIES / "tiny.yaml", "--workdir", workspace)
+    """The workspace of `studies/tiny.yaml` after one run. Read it; to change it, take `workspace_copy`.
+
+    Of several processes that run tests side by side one runs the study, and each has a copy.
+    """
+    own = tmp_path_factory.mktemp("tiny")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return run_tiny(own, run_command)
+    shared = tmp_path_factory.getbasetemp().parent / "tiny"
+    with FileLock(shared.with_suffix(".lock")):
+        if not (shared / FIRST_RUN).exists():
+            run_tiny(shared, run_command)
+    shutil.copytree(shared, own, symlinks=True, dirs_exist_ok=True)
+    return own / "workspace"
+
+
+def run_tiny(folder: Path, run_command) -> Path:
+    """Run the tiny study in a folder, with what the run printed beside its workspace."""
+    process = run_command("xpm-ce", "run", STUDIES / "tiny.yaml", "--workdir", folder / "workspace")
     assert process.returncode == 0, process.stdout + process.stderr
-    (workspace.parent / "first_run.txt").write_text(process.stdout)
-    return workspace
+    (folder / FIRST_RUN).write_text(process.stdout)
+    return folder / "workspace"
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def read_parameters(folder: Path) -> Given | None:
                 fields=dict(maker.fields) if maker else {},
             )
             for name, value in entry.get("fields", {}).items():
-                if name not in NOT_VALUES and not _is_path(value):
+                if name not in NOT_VALUES and not is_path(value):
                     given.fields[name] = decoded(value)
         return made[number]
 
@@ -89,7 +89,8 @@ def read_parameters(folder: Path) -> Given | None:
     return configuration(written["objects"][-1]["id"])
 
 
-def _is_path(value: Any) -> bool:
+def is_path(value: Any) -> bool:
+    """Whether a value of a params.json stands for a path."""
     return isinstance(value, Mapping) and str(value.get("type", "")).startswith("path")
 
 

@@ -61,7 +61,7 @@ def runs_here(process: int | None, job: Path) -> bool:
             state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
         except (OSError, IndexError):
             return False
-        if command or state in "ZX":
+        if command or state in "ZXI":
             break
         time.sleep(0.01)  # a program that is being loaded has no arguments for a moment
     return f"{job.name}.py" in command and job.parent.name in command

@@ -12,7 +12,7 @@ from fixtures.slurm import StandinSlurm
 
 from xpm_ce.launch import allocations
 from xpm_ce.launch.allocations import CLOSED, TAKEN, Allocations, work
-from xpm_ce.launch.slurm import PartitionProcess, submit
+from xpm_ce.launch.slurm_process import PartitionProcess, submit
 from xpm_ce.time_limit import TimeLimit
 
 

@@ -16,7 +16,6 @@ from xpm_ce.monitor import state as state_module
 from xpm_ce.monitor.answers import as_bytes
 from xpm_ce.monitor.batch import SlurmQueue
 from xpm_ce.monitor.events import IDLE
-from xpm_ce.monitor.observed import is_process_of
 from xpm_ce.monitor.state import ExperimentState, NotThereError, WatchedJob, WorkspaceState
 from xpm_ce.workspace import JobFolder, Workspace
 
@@ -204,11 +203,6 @@ def test_a_job_that_was_stopped_is_interrupted_and_says_so(synthetic):
     (folder / "learner.failed").write_text('{"code": 15, "reason": "cancelled"}')
     job = read(synthetic).job(failed)
     assert (job.state, job.words) == ("interrupted", "stopped")
-
-
-def test_a_process_is_a_jobs_own_only_where_its_command_names_the_folder():
-    assert not is_process_of(os.getpid(), Path("/ws/jobs/task/0123456789abcdef"))
-    assert not is_process_of(4_194_304, Path("/"))
 
 
 def test_reading_jobs_takes_no_lock_of_them(synthetic, monkeypatch):

@@ -12,7 +12,8 @@ from xpm_ce.errors import ConfigurationError
 from xpm_ce.launch.accounts import assert_accounts
 from xpm_ce.launch.machines import Partition
 from xpm_ce.launch.placement import Need
-from xpm_ce.launch.slurm import PartitionLauncher, PartitionProcess, submit
+from xpm_ce.launch.slurm import PartitionLauncher
+from xpm_ce.launch.slurm_process import PartitionProcess, submit
 
 
 @pytest.fixture
@@ -137,14 +138,14 @@ UNREACHABLE = "Unable to contact slurm controller (connect failure)"
 
 
 def test_a_controller_that_is_restarted_is_waited_for(slurm, tmp_path, monkeypatch):
-    monkeypatch.setattr("xpm_ce.launch.slurm.PAUSES", (0.1, 0.1))
+    monkeypatch.setattr("xpm_ce.launch.slurm_process.PAUSES", (0.1, 0.1))
     slurm.refuses(UNREACHABLE, "Socket timed out on send/recv operation")
     assert Job(slurm, tmp_path / "job", DONE).run() == 0
     assert slurm.attempts == 1
 
 
 def test_a_controller_that_stays_away_and_a_job_that_it_refuses_are_errors(slurm, tmp_path, monkeypatch):
-    monkeypatch.setattr("xpm_ce.launch.slurm.PAUSES", (0.1,))
+    monkeypatch.setattr("xpm_ce.launch.slurm_process.PAUSES", (0.1,))
     slurm.refuses(UNREACHABLE, UNREACHABLE)
     with pytest.raises(subprocess.CalledProcessError):
         Job(slurm, tmp_path / "first", DONE).run()

@@ -8,7 +8,7 @@ import functools
 import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from experimaestro import Config
@@ -16,7 +16,7 @@ from experimaestro.core.objects import ConfigMixin
 
 from xpm_ce.graph.hashing import is_configuration
 from xpm_ce.identity import short
-from xpm_ce.parameters import PARAMETERS
+from xpm_ce.parameters import PARAMETERS, is_path
 from xpm_ce.workspace import read_json
 
 DERIVED = frozenset({"supervision", "holds"})
@@ -161,7 +161,7 @@ def _values(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The fields of an object that enter its identity: all but paths where its class is unknown here."""
     given, kind = entry.get("fields", {}), _class(entry["module"], entry["type"])
     if kind is None:
-        yield from ((name, value) for name, value in given.items() if not _is_path(value))
+        yield from ((name, value) for name, value in given.items() if not is_path(value))
         return
     for name, default in _arguments(kind.__getxpmtype__()):
         yield name, given.get(name, default)  # an argument that is younger than the job has its default
@@ -236,10 +236,6 @@ def _holds(value: Any, known: Callable[[type], bool] | None) -> bool:
 def _reference(value: Any) -> int | None:
     """The object of a params.json that a value stands for."""
     return value["value"] if isinstance(value, Mapping) and value.get("type") == "python" else None
-
-
-def _is_path(value: Any) -> bool:
-    return isinstance(value, PurePath) or (isinstance(value, Mapping) and str(value.get("type", "")).startswith("path"))
 
 
 def _plain(value: Any) -> Any:

@@ -24,6 +24,14 @@ ALL_KINDS = "all"
 """Key of the requirement that holds for every kind without one of its own"""
 
 
+def _assert_positive(described: object, *names: str) -> None:
+    """ConfigurationError for the first field that is given and not above 0."""
+    for name in names:
+        value = getattr(described, name)
+        if value is not None and value <= 0:
+            raise ConfigurationError(f"{name} must be positive", remedy="Give a number above 0.")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gpus:
     """The GPUs of the local machine, each given to one job at a time."""
@@ -76,9 +84,7 @@ class LocalMachine:
     """Where slots and devices are locked for all processes of this user and machine; on a local file system"""
 
     def __post_init__(self) -> None:
-        for name in ("cores", "threads_per_job", "memory_per_job_gib"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name} must be positive", remedy="Give a number above 0.")
+        _assert_positive(self, "cores", "threads_per_job", "memory_per_job_gib")
         if self.parallel_jobs is not None and self.parallel_jobs < 0:
             raise ConfigurationError("parallel_jobs is negative", remedy="Give 0 where nothing is to run here.")
         if self.parallel_jobs is not None and self.parallel_jobs * self.threads_per_job > self.cores:
@@ -149,10 +155,7 @@ class Partition:
     """Folder of sbatch, sacct, squeue and scancel"""
 
     def __post_init__(self) -> None:
-        for name in ("time", "memory_gib", "cores", "gpu_memory_gib", "parallel_jobs", "interval"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigurationError(f"{name} must be positive", remedy="Give a number above 0.")
+        _assert_positive(self, "time", "memory_gib", "cores", "gpu_memory_gib", "parallel_jobs", "interval")
         if self.gpus < 0:
             raise ConfigurationError("gpus is negative", remedy="Give 0 where a job gets none.")
 
@@ -187,10 +190,7 @@ class Requirement:
     """`local` and names of partitions, in the order in which they are tried; by default all, local first"""
 
     def __post_init__(self) -> None:
-        for name in ("threads", "memory_gib", "gpu_memory_gib", "time", "share"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigurationError(f"{name} must be positive", remedy="Give a number above 0.")
+        _assert_positive(self, "threads", "memory_gib", "gpu_memory_gib", "time", "share")
         if self.gpus < 0:
             raise ConfigurationError("gpus is negative", remedy="Give 0 where none is needed.")
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from xpm_ce.errors import MachineError
 from xpm_ce.monitor.inside import Inside
-from xpm_ce.monitor.observed import OF_OTHERS, ObservedFolder, is_process_of
+from xpm_ce.monitor.observed import OF_OTHERS, ObservedFolder
 from xpm_ce.monitor.state import BLOCKED, RUNNING, SETTLED, ExperimentState, NotNowError
-from xpm_ce.workspace import Workspace
+from xpm_ce.workspace import Workspace, runs_here
 
 COMMAND = "from xpm_ce.cli.main import main; main()"
 LOG_BYTES = 8192
@@ -70,7 +70,7 @@ class Actions:
                 where=identity[:12],
                 remedy="Stop it there, or with its batch system.",
             )
-        _terminate(process.number, job.path)
+        _terminate(process.number, folder)
         return "told to end; what it keeps of its work is there for a retry"
 
     def retry(self, state: ExperimentState, identity: str) -> str:
@@ -126,11 +126,11 @@ class Actions:
         return Retry(process, log)
 
 
-def _terminate(number: int, folder: Path) -> None:
+def _terminate(number: int, job: ObservedFolder) -> None:
     """SIGTERM to a job's process and to those that it started."""
     with contextlib.suppress(ProcessLookupError):
         group = os.getpgid(number)
-        if not is_process_of(number, folder):
+        if not runs_here(number, job.path / job.name):
             return
         try:
             if group == number:
@@ -138,7 +138,7 @@ def _terminate(number: int, folder: Path) -> None:
             else:
                 os.kill(number, signal.SIGTERM)
         except PermissionError as error:
-            raise MachineError("the job is another user's", where=folder.name[:12], remedy="Ask them.") from error
+            raise MachineError("the job is another user's", where=job.identity[:12], remedy="Ask them.") from error
 
 
 def _cancel(number: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from xpm_ce.errors import XpmCeError
 from xpm_ce.monitor.batch import QUEUE
-from xpm_ce.workspace import FAILURE, OUTPUTS, JobFolder, read_json
+from xpm_ce.workspace import OUTPUTS, JobFolder, read_json, runs_here
 
 IN_A_QUEUE = ("PENDING", "CONFIGURING")
 """States of Slurm in which a job has not begun"""
@@ -74,11 +74,6 @@ class ObservedFolder(JobFolder):
         """As `JobFolder.record`, of a plain file only: a pipe would keep its reader waiting."""
         return read_json(self.path / OUTPUTS) if OUTPUTS in self.entries else None
 
-    @cached_property
-    def failure(self) -> dict[str, Any] | None:
-        """As `JobFolder.failure`, of a plain file only."""
-        return read_json(self.path / FAILURE) if FAILURE in self.entries else None
-
     @property
     def marked_done(self) -> bool:
         return not self.links and super().marked_done
@@ -113,7 +108,7 @@ class ObservedFolder(JobFolder):
             return False
         if self.elsewhere:
             return self._state_elsewhere in ("running", "scheduled")
-        return is_process_of(process.number, self.path)
+        return runs_here(process.number, self.path / self.name)
 
     @cached_property
     def _state_elsewhere(self) -> str:
@@ -225,15 +220,6 @@ def finite(number: Any) -> float:
     if not abs(value) < 1e12:
         raise ValueError(f"{number} is no time")
     return value
-
-
-def is_process_of(number: int, folder: Path) -> bool:
-    """Whether a process of this machine is the one that runs the job in a folder."""
-    try:
-        command = Path(f"/proc/{number}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return folder.name.encode() in command
 
 
 def holds_lock(number: int, file: Path) -> bool:

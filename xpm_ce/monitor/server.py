@@ -19,15 +19,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from xpm_ce.errors import XpmCeError
+from xpm_ce.monitor import learner_views, query_views, table_views
 from xpm_ce.monitor.actions import Actions
 from xpm_ce.monitor.answers import answer, error_answer
-from xpm_ce.monitor.assets import PAGE, Asset, read_assets
+from xpm_ce.monitor.asked import Asked
 from xpm_ce.monitor.events import events
 from xpm_ce.monitor.guard import Guard, Keys
 from xpm_ce.monitor.inside import Inside
 from xpm_ce.monitor.job_view import failures, job_in_full
+from xpm_ce.monitor.page_files import PAGE, Asset, read_assets
 from xpm_ce.monitor.readings import Readings
-from xpm_ce.monitor.results_views import Asked, ResultsViews
 from xpm_ce.monitor.state import ExperimentState, WorkspaceState
 from xpm_ce.workspace import Workspace
 
@@ -50,7 +51,7 @@ class Monitor:
     state: WorkspaceState
     inside: Inside
     assets: dict[str, Asset]
-    results: ResultsViews
+    readings: Readings
     actions: Actions
     stopping: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     readers: int = 0
@@ -72,8 +73,8 @@ class Site(NamedTuple):
 def site(workspace: Workspace, keys: Keys, *, hosts: list[str], port: int) -> Site:
     """The guarded ASGI application of a workspace, for a server that answers to these hosts on this port."""
     inside = Inside(workspace.path)
-    views = ResultsViews(Readings(workspace, inside), inside)
-    monitor = Monitor(workspace, WorkspaceState(workspace), inside, read_assets(), views, Actions(workspace, inside))
+    readings = Readings(workspace, inside)
+    monitor = Monitor(workspace, WorkspaceState(workspace), inside, read_assets(), readings, Actions(workspace, inside))
     routes = [
         *(Route(path, _page(monitor), methods=["GET"]) for path in PAGES),
         Route("/assets/{name:path}", _asset(monitor), methods=["GET"]),
@@ -122,12 +123,12 @@ def _failures(monitor: Monitor, request: Request) -> dict[str, Any]:
     return {"experiment": state.experiment, "version": state.version.jobs, "groups": failures(state)}
 
 
-def _of_results(view: Callable[[ResultsViews, ExperimentState, Asked], dict[str, Any]]) -> View:
+def _of_results(view: Callable[[Readings, ExperimentState, Asked], dict[str, Any]]) -> View:
     def made(monitor: Monitor, request: Request) -> dict[str, Any]:
         state = monitor.experiment(request)
         return {
             "experiment": state.experiment,
-            **view(monitor.results, state, Asked(request.query_params.multi_items())),
+            **view(monitor.readings, state, Asked(request.query_params.multi_items())),
         }
 
     return made
@@ -135,10 +136,10 @@ def _of_results(view: Callable[[ResultsViews, ExperimentState, Asked], dict[str,
 
 VIEWS: dict[str, View] = {
     "experiments": _experiments, "jobs": _jobs, "job": _job, "failures": _failures,
-    "heatmap": _of_results(ResultsViews.heat_map), "curves": _of_results(ResultsViews.curves),
-    "table": _of_results(ResultsViews.table), "systems": _of_results(ResultsViews.systems),
-    "queries": _of_results(ResultsViews.queries), "query": _of_results(ResultsViews.query),
-    "ledger": _of_results(ResultsViews.ledger), "fair": _of_results(ResultsViews.fair),
+    "heatmap": _of_results(table_views.heat_map), "table": _of_results(table_views.table),
+    "systems": _of_results(query_views.systems), "queries": _of_results(query_views.queries),
+    "query": _of_results(query_views.query), "curves": _of_results(learner_views.curves),
+    "ledger": _of_results(learner_views.ledger), "fair": _of_results(learner_views.fair),
 }  # fmt: skip
 
 

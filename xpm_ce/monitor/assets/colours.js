@@ -18,11 +18,17 @@ export function heat(share, dark = isDark()) {
   return { ground: `oklch(${lightness.toFixed(3)} ${chroma.toFixed(3)} ${HUE})`, ink: lightness > 0.565 ? "#000000" : "#ffffff" };
 }
 
-/** The colour of the nth line, as the style sheet has it now. */
-export const lineColour = (index) => getComputedStyle(document.documentElement).getPropertyValue(`--series-${(index % 8) + 1}`).trim();
+/** A colour of the style sheet, as it is on the page's ground now. */
+export function colour(name) {
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = `var(--${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
 
-/** A colour of the style sheet. */
-export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+/** The colour of the nth line. */
+export const lineColour = (index) => colour(`series-${(index % 8) + 1}`);
 
 /** Dashes that tell lines apart besides their colour. */
 const DASHES = [[], [8, 3], [2, 3], [8, 3, 2, 3], [12, 4], [4, 4], [1, 3], [12, 3, 2, 3, 2, 3]];
