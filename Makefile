@@ -22,7 +22,8 @@ quickstart: install
 # Files of tests run side by side, a process for each core up to four, and in the order of their names: those that take
 # long come first. A torch thread each: two that share a core are many times slower.
 test: install lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+	  --durations 30 --durations-min 5
 
 # A real Slurm of one node, started for these tests in a temporary folder. Its packages are installed where they are
 # missing, as root on Debian and Ubuntu; where that cannot be done, the tests are skipped and say why.

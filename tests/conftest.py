@@ -3,6 +3,7 @@
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,13 @@ FIRST_RUN = "first_run.txt"
 def home(tmp_path_factory) -> Path:
     """An empty home: nothing of the user's is read, and a test can see that nothing was written there."""
     return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptions():
+    """What tests interrupt is interrupted, also where they were started in the background, which ignores Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

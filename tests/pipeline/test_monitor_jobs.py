@@ -108,13 +108,18 @@ def alive(number: int) -> bool:
     return Path(f"/proc/{number}").exists() and "\nState:\tZ" not in Path(f"/proc/{number}/status").read_text()
 
 
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # should `nohup` have started the tests
+
+
 @contextlib.contextmanager
 def in_terminal(arguments: list[str], environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A process whose controlling terminal is ours to close: gives it and the terminal's other end."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=_take_terminal,
     )  # fmt: skip
     os.close(theirs)
     try:

@@ -11,8 +11,8 @@ from fixtures.asking import HOST, Answer, ask, asked
 from synthetic_workspace import Synthetic
 
 from xpm_ce.errors import ConfigurationError, MachineError
-from xpm_ce.monitor.assets import read_assets
 from xpm_ce.monitor.guard import ALWAYS, CONTENT_SECURITY_POLICY, LARGEST_BODY, Keys
+from xpm_ce.monitor.page_files import read_assets
 from xpm_ce.monitor.server import PAGES, VIEWS, site
 from xpm_ce.monitor.serving import DEFAULT_PORT, listening
 
