@@ -16,7 +16,8 @@ from xpm_ce.monitor import state as state_module
 from xpm_ce.monitor.answers import as_bytes
 from xpm_ce.monitor.batch import SlurmQueue
 from xpm_ce.monitor.events import IDLE
-from xpm_ce.monitor.state import ExperimentState, NotThereError, WatchedJob, WorkspaceState
+from xpm_ce.monitor.state import ExperimentState, NotThereError, WorkspaceState
+from xpm_ce.monitor.watched_job import WatchedJob
 from xpm_ce.workspace import JobFolder, Workspace
 
 JOBS = 400

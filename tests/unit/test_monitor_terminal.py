@@ -49,6 +49,7 @@ def test_what_runs_is_told_with_its_bar_and_what_is_expected(synthetic):
         text = frame(read(synthetic), now=time.time())
     assert text.count("[##########          ]   50%  learn ") == len(synthetic.running)
     assert "of about 20 min 00 s  step 30 of 60" in text
+    assert re.search(r"^synthetic: 400 jobs in .*, about (\d+ h )?\d+ min.* left$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])

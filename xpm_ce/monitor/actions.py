@@ -19,7 +19,8 @@ from typing import Any
 from xpm_ce.errors import MachineError
 from xpm_ce.monitor.inside import Inside
 from xpm_ce.monitor.observed import OF_OTHERS, ObservedFolder
-from xpm_ce.monitor.state import BLOCKED, RUNNING, SETTLED, ExperimentState, NotNowError
+from xpm_ce.monitor.state import ExperimentState, NotNowError
+from xpm_ce.monitor.watched_job import BLOCKED, RUNNING, SETTLED
 from xpm_ce.workspace import Workspace, runs_here
 
 COMMAND = "from xpm_ce.cli.main import main; main()"

@@ -71,7 +71,7 @@ def _changes(state: ExperimentState, told: int) -> dict[str, Any]:
     anew = told < state.replanned
     return {
         "experiment": state.experiment, "version": state.version.jobs, "counts": state.counts,
-        "reload": anew, "changed": [] if anew else state.jobs_as_json(since=told),
+        "seconds_left": state.seconds_left(), "reload": anew, "changed": [] if anew else state.jobs_as_json(since=told),
     }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from xpm_ce.monitor.inside import Inside
 from xpm_ce.monitor.observed import UNREADABLE, ObservedFolder
-from xpm_ce.monitor.state import FAILED, IN_THE_WAY, ExperimentState, WatchedJob
+from xpm_ce.monitor.state import ExperimentState
+from xpm_ce.monitor.watched_job import FAILED, IN_THE_WAY, WatchedJob
 
 LOG_BYTES = 65_536
 """Of a log's end that are shown"""

@@ -7,7 +7,6 @@ This module does not know who reads it, nor results.
 
 import collections
 import contextlib
-import dataclasses
 import os
 import re
 import threading
@@ -19,13 +18,10 @@ from typing import Any, NamedTuple
 from xpm_ce.errors import ConfigurationError, DataError, XpmCeError
 from xpm_ce.monitor.inside import Inside
 from xpm_ce.monitor.observed import UNREADABLE, ObservedFolder
+from xpm_ce.monitor.time_left import seconds_left
+from xpm_ce.monitor.watched_job import BLOCKED, FAILED, IN_THE_WAY, RUNNING, SETTLED, WAITING, WatchedJob
 from xpm_ce.workspace import Workspace
 
-RUNNING, WAITING, BLOCKED, FAILED = "running", "waiting", "blocked", "failed"
-SETTLED = ("done", "pruned")
-"""States that a job leaves only when somebody changes its files: looked at in turn"""
-IN_THE_WAY = ("failed", "interrupted", "damaged")
-"""States of a job for which those that depend on it have to wait until somebody acts"""
 CHECKED_AGAIN = 16
 """Settled jobs that a refresh looks at again"""
 GRAIN_NS = 50_000_000
@@ -50,53 +46,6 @@ class Version(NamedTuple):
 
     jobs: int
     results: int
-
-
-@dataclasses.dataclass
-class WatchedJob:
-    """One job of the plan, and what was last seen of it."""
-
-    plan: Mapping[str, Any]
-    path: Path
-    seen: str = WAITING
-    """State by its own files"""
-    cause: str | None = None
-    """Of a blocked job: the one that has to be mended first"""
-    stamp: int | None = None
-    """Time stamp of the folder when it was read; None where there is none, or the reading is not to be trusted"""
-    exists: bool = False
-    queued: bool = False
-    """Whether it was started and waits for its turn"""
-    progress: float | None = None
-    words: str = ""
-    started: float | None = None
-    ended: float | None = None
-    failure: dict[str, Any] | None = None
-    version: int = 0
-
-    @property
-    def id(self) -> str:
-        return str(self.plan["id"])
-
-    @property
-    def state(self) -> str:
-        """What is shown: that of its files, unless it waits for what will not come by itself."""
-        if self.seen == WAITING and (self.cause is not None or self.plan["state"] == BLOCKED):
-            return BLOCKED
-        return self.seen
-
-    def as_json(self, now: float) -> dict[str, Any]:
-        """The documented form, a JOB of docs/monitor.md."""
-        end = now if self.seen == RUNNING else self.ended
-        seconds = None if self.started is None or end is None else round(max(0.0, end - self.started), 1)
-        return {
-            "id": self.id, "kind": self.plan["kind"], "task": self.plan["task"],
-            "coordinates": self.plan["coordinates"], "state": self.state, "reason": self.plan.get("reason"),
-            "progress": self.progress, "message": self.words, "started": self.started, "ended": self.ended,
-            "seconds": seconds, "cost": self.plan.get("cost"), "depends_on": self.plan["depends_on"],
-            "cause": self.cause, "reused": self.plan["state"] == "reuse",
-            "failure": self.failure,
-        }  # fmt: skip
 
 
 class ExperimentState:
@@ -148,6 +97,13 @@ class ExperimentState:
             )
         return found
 
+    def seconds_left(self) -> float | None:
+        """Seconds until all that can run has run; None where nothing runs, or it is not known."""
+        with self.lock:
+            slots = (self.plan.get("cost") or {}).get("slots") or 1
+            left = seconds_left(self.jobs.values(), slots=slots, now=time.time())
+        return left if left is None else round(left, 1)
+
     def jobs_as_json(self, *, since: int = 0) -> list[dict[str, Any]]:
         """The jobs that changed after a version, all for 0."""
         now = time.time()
@@ -159,7 +115,7 @@ class ExperimentState:
         return {
             "schema": 1, "experiment": self.experiment, "title": self.plan.get("title", ""),
             "version": self.version.jobs, "counts": self.counts, "kinds": self.counts_by_kind,
-            "jobs": self.jobs_as_json(),
+            "seconds_left": self.seconds_left(), "jobs": self.jobs_as_json(),
         }  # fmt: skip
 
     def blocked_by(self, identity: str) -> list[str]:

@@ -7,7 +7,8 @@ This module does not know how the state is read, nor when to draw again.
 from typing import Any, NamedTuple
 
 from xpm_ce.monitor.job_view import failures
-from xpm_ce.monitor.state import RUNNING, ExperimentState
+from xpm_ce.monitor.state import ExperimentState
+from xpm_ce.monitor.watched_job import RUNNING
 from xpm_ce.workspace import coordinates_text
 
 ORDER = ("done", "pruned", "running", "waiting", "blocked", "interrupted", "damaged", "failed")
@@ -29,6 +30,8 @@ class Screen(NamedTuple):
 def frame(state: ExperimentState, *, now: float, screen: Screen = Screen(), jobs: bool = False) -> str:  # noqa: B008
     """The state as lines; `jobs` lists every job."""
     head = [f"{plain(state.experiment)}: {len(state.jobs)} jobs in {plain(str(state.workspace.path))}"]
+    if (left := state.seconds_left()) is not None:
+        head[0] += f", about {duration(left)} left"
     for kind, counts in state.counts_by_kind.items():
         told = (_coloured(f"{counts[each]} {each}", each, screen) for each in ORDER if each in counts)
         head.append(f"  {plain(kind):<14}" + ", ".join(told))

@@ -9,7 +9,7 @@ const AGAIN = [1000, 2000, 5000, 10000, 15000]; // ms between attempts, when the
 
 const heard = new Set();
 const jobs = new Map();
-let state = { jobs: [], byId: jobs, version: 0, link: "connecting", error: null, loaded: false, experiment: "", results: 0 };
+let state = { jobs: [], byId: jobs, version: 0, link: "connecting", error: null, loaded: false, experiment: "", results: 0, secondsLeft: null };
 let source = null;
 let experiment;
 let started = false;
@@ -38,19 +38,19 @@ async function load() {
     if (asked !== experiment) return;
     jobs.clear();
     all.jobs.forEach((job, place) => jobs.set(job.id, { ...job, place }));
-    set({ jobs: [...jobs.values()], version: all.version, experiment: all.experiment, error: null, loaded: true }, { now: true });
+    set({ jobs: [...jobs.values()], version: all.version, secondsLeft: all.seconds_left, experiment: all.experiment, error: null, loaded: true }, { now: true });
   } catch (error) {
     if (asked === experiment) set({ error, loaded: state.loaded }, { now: true });
   }
 }
 
-function receive({ version, changed, reload }) {
+function receive({ version, changed, reload, seconds_left: secondsLeft }) {
   if (reload) {
     load();
     return;
   }
   for (const job of changed) jobs.set(job.id, { ...job, place: jobs.get(job.id)?.place ?? jobs.size });
-  if (changed.length) set({ jobs: [...jobs.values()], version, error: null });
+  if (changed.length) set({ jobs: [...jobs.values()], version, secondsLeft, error: null });
 }
 
 /** One connection a tab: a browser keeps few. Asking for another log asks anew, from the version that is here. */

@@ -127,7 +127,7 @@ export function Jobs({ experiment }) {
   return html`<div class=${`jobs ${id ? "with-panel" : ""}`}>
     <section class="main" aria-label="Jobs">
       <${Heading} twin=${twin("jobs", { experiment: live.experiment })}>${experiment.title || live.experiment || "Jobs"}
-        ${live.loaded ? html`<span class="summary-line"><strong class="figure">${counted(done)}</strong> of ${plural(jobs.length, "job")} done</span>` : null}<//>
+        ${live.loaded ? html`<span class="summary-line"><strong class="figure">${counted(done)}</strong> of ${plural(jobs.length, "job")} done${live.secondsLeft === null ? "" : `, about ${duration(live.secondsLeft)} left`}</span>` : null}<//>
       ${live.loaded ? html`<${Summary} counts=${counts} chosen=${states} />` : null}
       <div class="tools">
         <input type="search" data-filter="" placeholder="Filter: words, axis=value, -not   ( / )" aria-label="Filter the jobs" value=${filter}
