@@ -3,7 +3,7 @@
 This module does not import a collection before it is asked for.
 """
 
-import importlib
+import pkgutil
 
 from xpm_ce.data.collection import Collection
 
@@ -18,5 +18,4 @@ COLLECTIONS = {
 
 def collection_class(name: str) -> type[Collection]:
     """The class of a collection of `COLLECTIONS`; KeyError for another name."""
-    module, _, attribute = COLLECTIONS[name].rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
+    return pkgutil.resolve_name(COLLECTIONS[name])

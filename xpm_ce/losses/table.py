@@ -3,7 +3,7 @@
 This module does not import a loss before it is asked for.
 """
 
-import importlib
+import pkgutil
 from collections.abc import Iterable
 
 from xpm_ce.data.supervision import carried
@@ -22,8 +22,7 @@ LOSSES = {
 
 def loss_class(name: str) -> type[Loss]:
     """The class of a loss of `LOSSES`; KeyError for another name."""
-    module, _, attribute = LOSSES[name].rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
+    return pkgutil.resolve_name(LOSSES[name])
 
 
 def served_by(kinds: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 This module imports nothing before it is asked for.
 """
 
-import importlib
+import pkgutil
 from typing import Any
 
 BACKBONES = {
@@ -23,14 +23,9 @@ SCORERS = {
 
 def backbone_class(name: str) -> Any:
     """The class of a backbone of `BACKBONES`; KeyError for another name."""
-    return _class(BACKBONES[name])
+    return pkgutil.resolve_name(BACKBONES[name])
 
 
 def scorer_class(name: str) -> Any:
     """The class of a scorer of `SCORERS`; KeyError for another name."""
-    return _class(SCORERS[name])
-
-
-def _class(path: str) -> Any:
-    module, _, attribute = path.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
+    return pkgutil.resolve_name(SCORERS[name])
