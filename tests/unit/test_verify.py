@@ -250,15 +250,17 @@ def test_the_numbers_of_the_distillation_paper_are_all_there():
     assert "touche2020-v2@splade-1000" in columns["BEIR-13"].sets
 
 
-@pytest.mark.parametrize("recipe", ["ce_distillation", "rank_distillm"])
+@pytest.mark.parametrize(
+    "recipe", ["ce_distillation/as_published.yaml", "rank_distillm/as_published.yaml", "scifact.yaml"]
+)
 def test_every_place_is_one_of_the_recipe_and_every_field_one_of_a_learner(recipe):
     from xpm_ce.graph.study import Study
     from xpm_ce.learn.learner import Learner
     from xpm_ce.scorers.cross_encoder import CrossEncoder
 
-    folder = ROOT / "experiments" / recipe
-    expected = read_expected(folder / "expected.yaml")
-    grid = Study.load(folder / "as_published.yaml")
+    file = ROOT / "experiments" / recipe
+    expected = read_expected(file.with_name("expected.yaml"))
+    grid = Study.load(file)
     assert grid.id == expected.experiment
     labels = {axis.name: {point.label for point in axis.points} for axis in grid.axes}
     for row in expected.rows:

@@ -80,7 +80,7 @@ class Verification:
         """A table of all cells, then why cells deviate and why they are not run."""
         counts = self.counts
         lines = [
-            f"{self.expected.title}: {len(self.cells)} published numbers, "
+            f"{self.expected.title}: {len(self.cells)} published number{'s' if len(self.cells) != 1 else ''}, "
             + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()),
             f"({self.expected.file}; experiment {self.experiment}; published, then measured, x 100; "
             "= reproduced, ≠ deviates, – not run)",
