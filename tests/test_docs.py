@@ -216,7 +216,7 @@ def test_a_command_of_the_documentation_works(command, tiny_workspace, run_comma
     if "--workdir" in words:
         del words[words.index("--workdir") : words.index("--workdir") + 2]
     long = [word for word in words if re.fullmatch(r"experiments/(scifact|\w+/\w+)\.yaml", word)]
-    if long and words[1] != "diff":
+    if long and words[1] not in ("diff", "verify"):
         process = plan_long_study(*words[words.index(long[0]) :])
     else:
         words = [str(TINY) if word == "experiments/quickstart.yaml" else word for word in words]
