@@ -3,8 +3,7 @@
 This module knows no model.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +11,13 @@ from torch.nn.functional import gelu, linear
 
 from xpm_ce.engine.precision import INT8
 
-Linear = Callable[[Tensor], Tensor]
-"""`[tokens, inputs]` to `[tokens, outputs]`"""
+
+class Linear(Protocol):
+    """A linear layer with the activation or the sum after it."""
+
+    def __call__(self, inputs: Tensor, residual: Tensor | None = None) -> Tensor:
+        """`[tokens, inputs]` to `[tokens, outputs]`, plus `residual` of that shape (no activation comes before it)."""
+
 
 GELU = "gelu"
 """The activation that can be computed with the product before it (the exact one, with the error function)"""
@@ -33,7 +37,7 @@ INT8_TOKENS = 512
 def live(modules: list[nn.Linear], activation: str | None = None) -> Linear:
     """Linear layers that read the same input, as one; their weights may change between calls."""
 
-    def call(inputs: Tensor) -> Tensor:
+    def call(inputs: Tensor, residual: Tensor | None = None) -> Tensor:
         weight, bias = _together(modules)
         if inputs.dtype == torch.float32 and _has_onednn(inputs.device):
             outputs = _Linear.apply(inputs, weight, bias)
@@ -41,7 +45,7 @@ def live(modules: list[nn.Linear], activation: str | None = None) -> Linear:
             # weights that are trained are fp32, whatever the type of the products
             bias = None if bias is None else bias.to(inputs.dtype)
             outputs = linear(inputs, weight.to(inputs.dtype), bias)
-        return gelu(outputs) if activation == GELU else outputs
+        return _finished(outputs, activation, residual)
 
     return call
 
@@ -78,14 +82,15 @@ def laid_out(modules: list[nn.Linear], activation: str | None = None, *, precisi
         ready = torch.ops.mkldnn._reorder_linear_weight(weight, BLOCK)
         fused = activation or "none"
 
-        def call(inputs: Tensor) -> Tensor:
+        def call(inputs: Tensor, residual: Tensor | None = None) -> Tensor:
+            if residual is not None:
+                return torch.ops.mkldnn._linear_pointwise.binary(inputs, residual, ready, bias, "add")
             return torch.ops.mkldnn._linear_pointwise(inputs, ready, bias, fused, [], "none" if activation else "")
 
         return call
 
-    def plain(inputs: Tensor) -> Tensor:
-        outputs = linear(inputs, weight, bias)
-        return gelu(outputs) if activation == GELU else outputs
+    def plain(inputs: Tensor, residual: Tensor | None = None) -> Tensor:
+        return _finished(linear(inputs, weight, bias), activation, residual)
 
     return plain
 
@@ -107,14 +112,20 @@ def _int8(weight: Tensor, bias: Tensor | None, activation: str | None) -> Linear
         outputs = outputs.mul_(largest) if bias is None else torch.addcmul(bias, outputs, largest, out=outputs)
         return torch.ops.aten.gelu_(outputs) if activation == GELU else outputs
 
-    def call(inputs: Tensor) -> Tensor:
+    def call(inputs: Tensor, residual: Tensor | None = None) -> Tensor:
         outputs = inputs.new_empty(len(inputs), len(scales))
         # few at once: what lies between is small enough to stay in the processor's cache
         for part, its in zip(inputs.split(INT8_TOKENS), outputs.split(INT8_TOKENS), strict=True):
             its.copy_(product(part))
-        return outputs
+        return outputs if residual is None else outputs.add_(residual)
 
     return call
+
+
+def _finished(outputs: Tensor, activation: str | None, residual: Tensor | None) -> Tensor:
+    if activation == GELU:
+        return gelu(outputs)
+    return outputs if residual is None else outputs + residual
 
 
 def _together(modules: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:

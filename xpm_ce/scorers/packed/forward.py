@@ -51,20 +51,33 @@ def drops(module: nn.Module | None) -> PackDropout | None:
     return module.in_pack() if isinstance(module, KeyedDropout) else None
 
 
-def drop_tokens(
-    module: nn.Module | None, values: Tensor, pack: Pack, *, first_only: bool = False, residual: Tensor | None = None
-) -> Tensor:
-    """`values` `[tokens, columns]` through a dropout module, plus `residual`.
+def drop_tokens(module: nn.Module | None, values: Tensor, pack: Pack, *, first_only: bool = False) -> Tensor:
+    """`values` `[tokens, columns]` through a dropout module.
 
     With `first_only` they are `[sequences, columns]`, of the first tokens.
     """
     dropout = drops(module)
+    return values if dropout is None else dropout.drop(values, _rows(dropout, pack, first_only))
+
+
+def add_to(
+    residual: Tensor, dense: Linear, inputs: Tensor, pack: Pack, *, after: nn.Module | None, first_only: bool = False
+) -> Tensor:
+    """`residual` plus what a linear layer makes of `inputs`, through the dropout module `after` it.
+
+    All are `[tokens, columns]`; with `first_only` `[sequences, columns]`, of the first tokens.
+    """
+    dropout = drops(after)
     if dropout is None:
-        return values if residual is None else values + residual
+        return dense(inputs, residual)
+    return dropout.drop(dense(inputs), _rows(dropout, pack, first_only), residual=residual)
+
+
+def _rows(dropout: PackDropout, pack: Pack, first_only: bool) -> Tensor:
     sequences, positions = pack.sequences, pack.positions
     if first_only:
         sequences, positions = sequences[pack.starts], positions[pack.starts]
-    return dropout.drop(values, dropout.rows_of_tokens(sequences, positions), residual=residual)
+    return dropout.rows_of_tokens(sequences, positions)
 
 
 def dropped_probabilities(module: nn.Module, probability: float) -> PackDropout | None:

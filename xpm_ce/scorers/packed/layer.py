@@ -12,7 +12,7 @@ from transformers.activations import GELUActivation
 from xpm_ce.engine.attention import attend
 from xpm_ce.engine.linears import GELU
 from xpm_ce.engine.padding import Pack
-from xpm_ce.scorers.packed.forward import MakeLinear, drop_tokens, dropped_probabilities, normed
+from xpm_ce.scorers.packed.forward import MakeLinear, add_to, dropped_probabilities, normed
 
 
 class LayerParts(NamedTuple):
@@ -74,12 +74,12 @@ class PackedLayer:
         dropped = dropped_probabilities(parts.attention, parts.attention.dropout.p)
         taken = attend(query, key, value, pack, scale=self._scale, first_only=self._last, dropout=dropped)
         dropout, norm = parts.middle
-        middle = normed(norm, drop_tokens(dropout, self._dense(taken), pack, first_only=self._last, residual=residual))
+        middle = normed(norm, add_to(residual, self._dense, taken, pack, after=dropout, first_only=self._last))
         inner = self._up(middle)
         if not self._fused:
             inner = parts.activation(inner)
         dropout, norm = parts.outer
-        return normed(norm, drop_tokens(dropout, self._down(inner), pack, first_only=self._last, residual=middle))
+        return normed(norm, add_to(middle, self._down, inner, pack, after=dropout, first_only=self._last))
 
 
 def packed_layers(parts: Sequence[LayerParts], make: MakeLinear) -> list[PackedLayer]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from xpm_ce.engine.attention import Window, attend
 from xpm_ce.engine.padding import Pack
-from xpm_ce.scorers.packed.forward import MakeLinear, drop_tokens, dropped_probabilities, normed
+from xpm_ce.scorers.packed.forward import MakeLinear, add_to, drop_tokens, dropped_probabilities, normed
 from xpm_ce.scorers.packed.rotary import Rotation
 
 LOCAL = "sliding_attention"
@@ -101,8 +101,7 @@ class PackedLayer:
             dropout=dropped_probabilities(attention, attention.attention_dropout),
         )
         residual = hidden[pack.starts] if first_only else hidden
-        taken = self._dense(taken)
-        middle = drop_tokens(attention.out_drop, taken, pack, first_only=first_only, residual=residual)
+        middle = add_to(residual, self._dense, taken, pack, after=attention.out_drop, first_only=first_only)
         values, gates = self._up(normed(self._layer.mlp_norm, middle)).chunk(2, dim=-1)
         inner = drop_tokens(self._gate, self._activation(values) * gates, pack, first_only=first_only)
-        return middle + self._down(inner)
+        return self._down(inner, middle)
