@@ -88,7 +88,7 @@ def main(jobs: int, observed: float) -> None:
                 busy.tell(time.process_time() % 1)
                 before = state.version.jobs
                 state.refresh()
-                as_bytes(state.jobs_as_json(since=before))
+                as_bytes({"seconds_left": state.seconds_left(), "changed": state.jobs_as_json(since=before)})
 
             found["look_and_tell_while_running_s"] = seconds(a_second, ROUNDS)
             found["busy_share"], _ = share_of_a_core(busy.workspace.path, listen_for=observed)

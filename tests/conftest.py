@@ -84,6 +84,12 @@ def run_tiny(folder: Path, run_command) -> Path:
 
 
 @pytest.fixture
+def first_run(tiny_workspace) -> str:
+    """What the first run of the tiny study printed."""
+    return (tiny_workspace.parent / FIRST_RUN).read_text()
+
+
+@pytest.fixture
 def workspace_copy(tiny_workspace, tmp_path) -> Path:
     """A copy of the tiny workspace; a workspace may move, so its jobs are still done there."""
     copy = tmp_path / "workspace"

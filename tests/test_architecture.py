@@ -9,7 +9,18 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "xpm_ce"
 
-GROUND = {"errors", "identity", "atomic", "workspace", "parameters", "jobs", "progress", "network", "time_limit"}
+GROUND = {
+    "errors",
+    "identity",
+    "atomic",
+    "workspace",
+    "parameters",
+    "jobs",
+    "progress",
+    "makespan",
+    "network",
+    "time_limit",
+}
 """What every room may import"""
 
 ALLOWED = {
@@ -20,6 +31,7 @@ ALLOWED = {
     "parameters": {"workspace"},
     "jobs": {"errors", "atomic", "identity", "workspace"},
     "progress": set(),
+    "makespan": set(),
     "network": set(),
     "time_limit": set(),
     "settings": GROUND,

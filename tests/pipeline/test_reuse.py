@@ -19,11 +19,10 @@ def folder_of(workspace: Path, plan, kind: str, **coordinates: str) -> Path:
     return workspace / "jobs" / job.task / job.identity
 
 
-def test_the_first_run_runs_every_job_and_prints_the_table(tiny_workspace):
-    printed = (tiny_workspace.parent / "first_run.txt").read_text()
-    assert "17 jobs run, 0 reused, 0 failed" in printed
+def test_the_first_run_runs_every_job_and_prints_the_table(first_run):
+    assert "17 jobs run, 0 reused, 0 failed" in first_run
     for row in ("BM25", "BM25, best order of its documents", "untrained", "infonce", "margin_mse"):
-        assert f"| {row} " in printed
+        assert f"| {row} " in first_run
 
 
 def test_the_same_command_again_runs_nothing_and_says_so(tiny_workspace, run_command):

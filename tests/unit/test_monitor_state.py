@@ -88,6 +88,24 @@ def test_nothing_that_changed_is_told_twice(synthetic):
     assert len(state.jobs_as_json()) == JOBS
 
 
+def test_the_time_left_runs_down_and_is_estimated_anew_now_and_then(synthetic, monkeypatch):
+    assert read(synthetic).seconds_left() is None
+    with synthetic.live():
+        synthetic.tell(0.1)
+        state = read(synthetic)
+        early = state.seconds_left()
+        synthetic.tell(0.9)
+        state.refresh()
+        assert early - 60 < state.seconds_left() <= early
+        monkeypatch.setattr(state_module, "ESTIMATED_EVERY", 0.0)
+        late = state.seconds_left()
+        assert late < early - 60
+        monkeypatch.setattr(state_module, "ESTIMATED_EVERY", 3600.0)
+        synthetic.finish(synthetic.running[0])
+        state.refresh()
+        assert abs(state.seconds_left() - late) > 60  # that it has ended tells the pace of the others, too
+
+
 def test_a_running_job_tells_its_progress_and_when_it_ends_results_change(synthetic):
     with synthetic.live():
         state = read(synthetic)

@@ -5,11 +5,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from xpm_ce.errors import ConfigurationError, DataError
-from xpm_ce.workspace import JobFolder, Workspace
+from xpm_ce.workspace import JobFolder, Workspace, runs_here
 
 
 @pytest.fixture
@@ -48,6 +49,12 @@ def test_a_folder_without_a_marker_says_what_happened(folder):
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert JobFolder(folder).state == "running"
     assert JobFolder(folder.with_name("absent")).state == "waiting"
+
+
+def test_a_process_is_a_jobs_own_only_where_its_command_names_the_script():
+    script = Path("/ws/jobs/xpm_ce.data.thing/0123456789abcdef/thing")
+    assert not runs_here(os.getpid(), script)
+    assert not runs_here(4_194_304, script)
 
 
 def test_a_job_is_found_by_the_beginning_of_its_identity(folder, tmp_path):

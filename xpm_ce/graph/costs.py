@@ -15,6 +15,7 @@ from xpm_ce.graph.past import PastJobs, Spent
 from xpm_ce.graph.planner import PlannedJob
 from xpm_ce.graph.signature import Signature
 from xpm_ce.graph.states import State
+from xpm_ce.makespan import makespan
 
 LEARNER, RERANK = "xpm_ce.learn.learner", "xpm_ce.evaluate.rerank"
 
@@ -307,33 +308,22 @@ def _gpus(signature: Signature) -> int:
 def expect(jobs: Iterable[PlannedJob], past: PastJobs, *, slots: int) -> Costs:
     """Set the `cost` of the jobs that must run, and sum them up; `slots` is how many run at once."""
     estimator = Estimator(past)
-    known: list[PlannedJob] = []
+    known: list[tuple[PlannedJob, Cost]] = []
     unknown: dict[str, int] = {}
+    by_kind: dict[str, float] = {}
     for job in jobs:
         if job.state is State.RUN:
             job.cost = estimator.cost(job)
             if job.cost is None:
                 unknown[job.kind] = unknown.get(job.kind, 0) + 1
             else:
-                known.append(job)
-    costs = [job.cost for job in known if job.cost is not None]
-    by_kind: dict[str, float] = {}
-    for job, cost in zip(known, costs, strict=True):
-        by_kind[job.kind] = by_kind.get(job.kind, 0.0) + cost.expected
-    expected = sum(each.expected for each in costs)
+                known.append((job, job.cost))
+                by_kind[job.kind] = by_kind.get(job.kind, 0.0) + job.cost.expected
+    costs = [cost for _, cost in known]
+    whole = [(job.identity, cost.expected + cost.around, job.depends_on) for job, cost in known]
     return Costs(
-        jobs=len(known), unknown=unknown, low=sum(each.low for each in costs), expected=expected,
-        high=sum(each.high for each in costs), bytes=sum(each.bytes for each in costs),
-        gpu_seconds=sum(each.gpu_seconds or 0.0 for each in costs),
-        wall=max((expected + sum(each.around for each in costs)) / slots, _longest_chain(known)), slots=slots,
-        by_kind=by_kind,
+        jobs=len(known), unknown=unknown, low=sum(each.low for each in costs),
+        expected=sum(each.expected for each in costs), high=sum(each.high for each in costs),
+        bytes=sum(each.bytes for each in costs), gpu_seconds=sum(each.gpu_seconds or 0.0 for each in costs),
+        wall=makespan(whole, slots=slots), slots=slots, by_kind=by_kind,
     )  # fmt: skip
-
-
-def _longest_chain(jobs: Iterable[PlannedJob]) -> float:
-    """Seconds of the jobs that must follow each other, inputs first."""
-    ends: dict[str, float] = {}
-    for job in jobs:
-        before = max((ends.get(each, 0.0) for each in job.depends_on), default=0.0)
-        ends[job.identity] = before + (job.cost.expected + job.cost.around if job.cost is not None else 0.0)
-    return max(ends.values(), default=0.0)

@@ -28,6 +28,8 @@ GRAIN_NS = 50_000_000
 """A folder's time stamp is not trusted while it is younger than this: several changes can share a tick of the clock"""
 CURVES_EVERY = 5.0
 """Seconds between two words to readers of curves that a running training went on"""
+ESTIMATED_EVERY = 5.0
+"""Seconds for which an estimate of the time left holds while running jobs only go on"""
 
 
 SHAPE = {"kind": str, "state": str, "coordinates": dict, "depends_on": list}
@@ -67,6 +69,8 @@ class ExperimentState:
         self._turn: collections.deque[str] = collections.deque()
         self._refreshed = 0.0
         self._curves_told = 0.0
+        self._left: tuple[float, float | None] | None = None
+        """When the time left was estimated last, and what came out; None after a job has changed its state"""
 
     # -- reading ----------------------------------------------------------------------------------------------
 
@@ -98,11 +102,17 @@ class ExperimentState:
         return found
 
     def seconds_left(self) -> float | None:
-        """Seconds until all that can run has run; None where nothing runs, or it is not known."""
+        """Seconds until all that can run has run; None where nothing runs, or it is not known.
+
+        Estimated when a job has changed its state, and now and then while jobs go on; in between, the clock runs down.
+        """
         with self.lock:
-            slots = (self.plan.get("cost") or {}).get("slots") or 1
-            left = seconds_left(self.jobs.values(), slots=slots, now=time.time())
-        return left if left is None else round(left, 1)
+            now = time.time()
+            if self._left is None or now - self._left[0] > ESTIMATED_EVERY:
+                slots = (self.plan.get("cost") or {}).get("slots") or 1
+                self._left = (now, seconds_left(self.jobs.values(), slots=slots, now=now))
+            since, left = self._left
+        return left if left is None else round(max(0.0, left - (now - since)), 1)
 
     def jobs_as_json(self, *, since: int = 0) -> list[dict[str, Any]]:
         """The jobs that changed after a version, all for 0."""
@@ -143,6 +153,7 @@ class ExperimentState:
                     states_before.setdefault(identity, before)
             if replanned or any(self.jobs[each].seen != before for each, before in states_before.items()):
                 changed |= self._find_causes()
+                self._left = None
             if changed:
                 self.version = self.version._replace(jobs=max(_now(), self.version.jobs + 1))
                 for identity in changed:

@@ -4,10 +4,11 @@ This module does not know where jobs run, nor how their state is read.
 """
 
 import collections
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
 
-from xpm_ce.monitor.watched_job import RUNNING, WAITING, WatchedJob
+from xpm_ce.makespan import makespan
+from xpm_ce.monitor.watched_job import BLOCKED, RUNNING, WAITING, WatchedJob
 
 
 def seconds_left(jobs: Collection[WatchedJob], *, slots: int, now: float) -> float | None:
@@ -17,51 +18,52 @@ def seconds_left(jobs: Collection[WatchedJob], *, slots: int, now: float) -> flo
     not know, what jobs of its kind took. As many run at once as there are `slots`, or as are running now. A plan lists
     inputs first, and so have `jobs` to be.
     """
-    ahead = [job for job in jobs if job.state in (RUNNING, WAITING)]
-    running = sum(job.seen == RUNNING for job in ahead)
+    running = sum(job.seen == RUNNING for job in jobs)
     if not running:
         return None
-    of_kinds, pace = _seconds_of_kinds(jobs), _pace(jobs)
-    left: dict[str, float] = {}
-    chains: dict[str, float] = {}
-    for job in ahead:
-        expected = _expected(job.plan)
-        whole = expected * pace if expected is not None else of_kinds.get(job.plan["kind"])
-        if whole is None:
-            return None
-        left[job.id] = _rest(job, whole, now)
-        chains[job.id] = left[job.id] + max((chains.get(each, 0.0) for each in job.plan["depends_on"]), default=0.0)
-    return max(sum(left.values()) / max(running, slots), max(chains.values()))
+    known = _Experience.of(jobs)
+    ahead = []
+    for job in jobs:
+        if job.seen in (RUNNING, WAITING) and job.state != BLOCKED:
+            whole = known.seconds(job.plan)
+            if whole is None:
+                return None
+            ahead.append((job.id, _rest(job, whole, now), job.plan["depends_on"]))
+    return makespan(ahead, slots=max(running, slots))
+
+
+class _Experience(NamedTuple):
+    """What the jobs that have ended tell of others."""
+
+    pace: float
+    """How many times as long as expected they took; 1 before the first"""
+
+    of_kinds: Mapping[str, float]
+    """Seconds that jobs of a kind took, on average"""
+
+    @classmethod
+    def of(cls, jobs: Iterable[WatchedJob]) -> "_Experience":
+        taken = planned = 0.0
+        kinds: dict[str, list[float]] = collections.defaultdict(list)
+        for job in jobs:
+            if job.seen == "done" and job.started is not None and job.ended is not None:
+                seconds, plan = job.ended - job.started, job.plan
+                kinds[plan["kind"]].append(seconds)
+                if expected := _expected(plan):
+                    taken, planned = taken + seconds, planned + expected
+        pace = taken / planned if taken > 0 and planned > 0 else 1.0
+        return cls(pace, {kind: sum(seconds) / len(seconds) for kind, seconds in kinds.items()})
+
+    def seconds(self, planned: Mapping[str, Any]) -> float | None:
+        """What a job of the plan takes; None where nothing tells."""
+        expected = _expected(planned)
+        return self.of_kinds.get(planned["kind"]) if expected is None else expected * self.pace
 
 
 def _expected(planned: Mapping[str, Any]) -> float | None:
     """Seconds that the plan expects of a job."""
     cost = planned.get("cost")
     return float(cost["seconds"][1]) if cost else None
-
-
-def _took(job: WatchedJob) -> float | None:
-    """Seconds that a job took that has ended well."""
-    if job.seen != "done" or job.started is None or job.ended is None:
-        return None
-    return job.ended - job.started
-
-
-def _seconds_of_kinds(jobs: Collection[WatchedJob]) -> dict[str, float]:
-    """What jobs of a kind took, on average."""
-    found: dict[str, list[float]] = collections.defaultdict(list)
-    for job in jobs:
-        if (took := _took(job)) is not None:
-            found[job.plan["kind"]].append(took)
-    return {kind: sum(times) / len(times) for kind, times in found.items()}
-
-
-def _pace(jobs: Collection[WatchedJob]) -> float:
-    """How many times as long as expected the jobs took that have ended since they were planned; 1 before the first."""
-    pairs = [(took, _expected(job.plan)) for job in jobs if (took := _took(job)) is not None]
-    taken = sum(took for took, expected in pairs if expected)
-    planned = sum(expected for _, expected in pairs if expected)
-    return taken / planned if taken > 0 and planned > 0 else 1.0
 
 
 def _rest(job: WatchedJob, whole: float, now: float) -> float:
