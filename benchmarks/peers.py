@@ -185,9 +185,17 @@ class SentenceTransformersScorer:
         self._model = CrossEncoder(
             str(folder), device=str(device), model_kwargs={"dtype": dtype, "attn_implementation": attention}
         )
+        self.computed_tokens = 0
+        """Tokens that it computed for the last scores, padding included"""
+        words = next(each for each in self._model.modules() if isinstance(each, torch.nn.Embedding))
+        words.register_forward_pre_hook(self._count)
+
+    def _count(self, module: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+        self.computed_tokens += arguments[0].numel()
 
     def scores(self, query: str, documents: Sequence[str]) -> np.ndarray:
         """Scores of a query's documents, fp32 `[documents]`."""
+        self.computed_tokens = 0
         return self._model.predict([(query, each) for each in documents], batch_size=BATCH, show_progress_bar=False)
 
 

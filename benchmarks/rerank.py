@@ -31,7 +31,7 @@ from comparing import (
 from measuring import Spent, begin, in_turns, memory_of_each, ratio, say, show_machine, show_ratios, show_table
 from peers import BATCH, SentenceTransformersScorer, XpmirScorer, missing
 from scipy.stats import kendalltau
-from workload import MAX_LENGTH, MAX_QUERY_LENGTH, TINY, World, make_world
+from workload import MAX_LENGTH, MAX_QUERY_LENGTH, TINY, World, make_world, read_texts
 
 from xpm_ce.engine.batches import token_sorted_batches
 from xpm_ce.engine.compute import opened_device
@@ -59,6 +59,9 @@ class QuerySettings(Settings):
 
     candidates: int
     """Passages of the query"""
+
+    texts: Path | None
+    """A file of real texts to cut passages out of; None to draw words"""
 
 
 class TokenStoreToScores:
@@ -141,7 +144,8 @@ def peers(settings: QuerySettings, folder: Path) -> tuple[dict[str, Any], list[s
 def measure(settings: QuerySettings, folder: Path) -> dict[str, float | None]:
     """Time all systems that there are, print tables, and give the ratios."""
     device = settings.device
-    world = make_world(folder, queries=1, passages=settings.candidates, seed=settings.seed)
+    texts = None if settings.texts is None else read_texts(settings.texts)
+    world = make_world(folder, queries=1, passages=settings.candidates, seed=settings.seed, texts=texts)
     world.scorer(settings.shape).instance().build().save(folder / "model")
     query, rows = world.queries["q0"], np.arange(settings.candidates)
     ours, absent = our_systems(settings, folder / "model", world.tokens.open())
@@ -158,7 +162,8 @@ def measure(settings: QuerySettings, folder: Path) -> dict[str, float | None]:
     turns = {name: turn(name, each, rows) for name, each in ours.items()}
     turns |= {name: turn(name, each, world.passages) for name, each in others.items()}
     spent = in_turns(turns, warmup=settings.warmup, rounds=settings.rounds, device=device)
-    reranked = dict(scores)
+    reranked, peer = dict(scores), others.get(PEER)
+    padded = None if peer is None else peer.computed_tokens
     memory = memory_of_each(turns, 0, device=device)
     first = next(iter(ours.values()))
     lengths = first.sequences(query, rows).lengths
@@ -170,6 +175,8 @@ def measure(settings: QuerySettings, folder: Path) -> dict[str, float | None]:
         tokens_per_batch=settings.tokens_per_batch,
     )  # fmt: skip
     say(f"re-ranking  {settings.shape}: {settings.candidates} candidates, {lengths.mean():.0f} tokens a pair")
+    if padded is not None:
+        say(f"padding     sentence-transformers computes {padded / lengths.sum():.2f} times the tokens")
     shares = show_speed(
         settings, spent, memory, flops=[flops] * settings.rounds, pairs=settings.candidates, products=products
     )
@@ -239,6 +246,11 @@ def time_tokenising(
 @click.command(help=(__doc__ or "").partition("\n")[0])
 @comparison_options(SYSTEMS, rounds=5, round_means="re-rankings")
 @click.option("--candidates", default=1000, show_default=True, help="Passages of the query.")
+@click.option(
+    "--texts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Cut passages out of real texts: BEIR's corpus.jsonl, or a text on each line, behind its last tab.",
+)
 def main(quick: bool, shape: str, candidates: int, rounds: int, warmup: int, **others: Any) -> None:
     device = opened_device(others.pop("device"))
     begin(others["threads"])

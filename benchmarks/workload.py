@@ -1,11 +1,13 @@
 """What the benchmarks compute on: models of published shapes, and texts as long as MS MARCO's, both drawn under a seed.
 
 Lengths are those of MS MARCO: queries of 6 to 10 words, passages of 56 words on average, 116 at the 95th percentile.
-Words are those of BERT's uncased vocabulary, frequent ones more often than rare ones, a fifth of them with a second
-piece. This module does not know what is timed.
+Words are those of BERT's uncased vocabulary, frequent ones more often than rare ones. Some have a second piece, and a
+mark follows some; how many differs from passage to passage, as in real texts, so that characters tell the number of
+tokens only roughly. Texts can be cut out of real ones instead. This module does not know what is timed.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,8 +32,9 @@ from xpm_ce.tokens.wordpiece import TokenizerFolder
 MEAN, SPREAD, LONGEST = 56.0, 0.527, 400
 """Words of a passage: mean and standard deviation of the logarithm of a log-normal (116 at the 95th percentile)"""
 QUERY_WORDS = (6, 10)
-PIECED, SENTENCE = 0.2, 15
-"""Share of words with a second piece, and words of a sentence"""
+MOST_PIECED, MOST_MARKED = 0.3, 0.4
+"""Most that the share of words with a second piece, and of those that a mark follows, can be in a text: who sorts a
+thousand passages by characters then pads less than with passages cut out of real prose (docs/performance.md, Texts)"""
 
 MAX_LENGTH, MAX_QUERY_LENGTH = 512, 32
 TINY = "tiny"
@@ -59,7 +62,7 @@ class Texts(Queries):
 
 
 class Words:
-    """Draws texts from a WordPiece vocabulary."""
+    """Draws texts of MS MARCO's lengths; the words are a WordPiece vocabulary's."""
 
     def __init__(self, tokenizer: Any, *, seed: int):
         entries = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
@@ -77,20 +80,38 @@ class Words:
         if words is None:
             mean = np.log(MEAN) - SPREAD**2 / 2
             words = int(np.clip(round(self._draw.lognormal(mean, SPREAD)), 3, LONGEST))
-        drawn = self._drawn(words)
-        for end in range(SENTENCE - 1, words, SENTENCE):
-            drawn[end] += "."
-        return " ".join(drawn)
+        return " ".join(self._drawn(words))
 
     def _drawn(self, count: int) -> list[str]:
         # BERT's vocabulary is sorted by frequency, which falls with the rank: ranks are uniform in the logarithm
         ranks = np.exp(self._draw.uniform(0, np.log(len(self._words)), count)).astype(int) - 1
-        second = self._draw.random(count) < PIECED
         pieces = self._draw.integers(0, len(self._pieces), count)
+        pieced, marked = (self._draw.random(count) < self._draw.uniform(0, most) for most in (MOST_PIECED, MOST_MARKED))
         return [
-            self._words[rank] + (self._pieces[piece] if pieced else "")
-            for rank, piece, pieced in zip(ranks, pieces, second, strict=True)
+            self._words[rank] + (self._pieces[piece] if second else "") + ("," if mark else "")
+            for rank, piece, second, mark in zip(ranks, pieces, pieced, marked, strict=True)
         ]
+
+
+class Cuttings(Words):
+    """Cuts texts of the same lengths out of real ones."""
+
+    def __init__(self, tokenizer: Any, texts: Iterable[str], *, seed: int):
+        super().__init__(tokenizer, seed=seed)
+        self._texts = [words for words in map(str.split, texts) if words]
+        lengths = np.array([len(words) for words in self._texts], float)
+        self._shares = lengths / lengths.sum()
+
+    def _drawn(self, count: int) -> list[str]:
+        words = self._texts[self._draw.choice(len(self._texts), p=self._shares)]
+        first = int(self._draw.integers(max(1, len(words) - count + 1)))
+        return words[first : first + count]
+
+
+def read_texts(path: Path) -> list[str]:
+    """The texts of BEIR's corpus.jsonl, or of a file with one on each line, behind its last tab."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["text"] if path.suffix == ".jsonl" else line.rpartition("\t")[2] for line in lines]
 
 
 class World(NamedTuple):
@@ -133,14 +154,25 @@ class World(NamedTuple):
         return Architecture.C(**sizes(shape), tokenizer=TokenizerFolder.C(path=self.folder / "tokenizer"))
 
 
-def make_world(folder: Path, *, queries: int, passages: int, seed: int, words: int | None = None) -> World:
-    """Draw texts, and store and tokenise them by the jobs' own code; `words` fixes the length of the passages."""
+def make_world(
+    folder: Path,
+    *,
+    queries: int,
+    passages: int,
+    seed: int,
+    words: int | None = None,
+    texts: Sequence[str] | None = None,
+) -> World:
+    """Draw texts, and store and tokenise them by the jobs' own code.
+
+    `words` fixes the length of the passages; with `texts`, they are cut out of those.
+    """
     from transformers import AutoTokenizer
 
     package = PackageBackbone.C(package=REAL_PACKAGE)
     tokenizer = AutoTokenizer.from_pretrained(package.installed(), local_files_only=True)
     tokenizer.save_pretrained(folder / "tokenizer")
-    draw = Words(tokenizer, seed=seed)
+    draw = Words(tokenizer, seed=seed) if texts is None else Cuttings(tokenizer, texts, seed=seed)
     world = World(
         folder, {f"q{each}": draw.query() for each in range(queries)}, [draw.passage(words) for _ in range(passages)]
     )

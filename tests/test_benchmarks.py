@@ -178,6 +178,29 @@ def test_texts_are_as_long_as_those_of_ms_marco(script, tmp_path):
     assert 1.2 < tokens.rows(np.arange(2000)).lengths.sum() / sum(words) < 1.4
 
 
+def test_sorted_by_characters_drawn_passages_are_padded_a_little_less_than_real_ones(script, tmp_path):
+    workload = script("workload")
+    world = workload.make_world(tmp_path, queries=1, passages=1000, seed=0)
+    order = np.argsort([-len(text) for text in world.passages], kind="stable")
+    lengths = world.tokens.instance().open().rows(order).lengths
+    batches = [lengths[first : first + 32] for first in range(0, len(lengths), 32)]
+    assert 1.15 < sum(each.max() * len(each) for each in batches) / lengths.sum() < 1.28
+
+
+def test_passages_are_cut_out_of_real_texts(script, tmp_path):
+    workload = script("workload")
+    (tmp_path / "corpus.jsonl").write_text(
+        '{"_id": "1", "title": "not this", "text": "one two three"}\n{"text": "four"}\n'
+    )
+    (tmp_path / "collection.tsv").write_text("0\tone two three\n1\tfour\n")
+    texts = [workload.read_texts(tmp_path / name) for name in ("corpus.jsonl", "collection.tsv")]
+    assert texts[0] == texts[1] == ["one two three", "four"]
+    long = " ".join(f"word{each}" for each in range(5000))
+    world = workload.make_world(tmp_path, queries=2, passages=50, seed=0, texts=[*texts[0], long])
+    assert all(text in long or text in texts[0] for text in [*world.passages, *world.queries.values()])
+    assert 40 < np.mean([len(text.split()) for text in world.passages]) < 70
+
+
 def test_both_trainers_learn_the_same_from_the_same(script, tmp_path, monkeypatch):
     """Without dropout, their losses are equal step after step, so that what is timed is the same work."""
     pytest.importorskip("accelerate")
