@@ -110,8 +110,10 @@ class Cuttings(Words):
 
 def read_texts(path: Path) -> list[str]:
     """The texts of BEIR's corpus.jsonl, or of a file with one on each line, behind its last tab."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["text"] if path.suffix == ".jsonl" else line.rpartition("\t")[2] for line in lines]
+    with path.open(encoding="utf-8") as lines:
+        if path.suffix == ".jsonl":
+            return [json.loads(line)["text"] for line in lines]
+        return [line.rstrip("\n").rpartition("\t")[2] for line in lines]
 
 
 class World(NamedTuple):
