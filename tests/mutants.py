@@ -444,7 +444,7 @@ MUTANTS = [
         "graph/nearest.py",
         "self._stands_for.get(identity, identity)",
         "identity",
-        "tests/unit/test_nearest.py::test_what_hangs_off_a_changed_job_is_compared_with_what_hung_off_the_one_before",
+        "tests/unit/test_nearest.py::test_an_input_that_must_run_is_as_near_to_others_as_the_finished_one_that_it_comes_from",
     ),
     Mutant(
         "costs: loading libraries grows with the work",

@@ -32,6 +32,13 @@ def test_what_hangs_off_a_changed_job_is_compared_with_what_hung_off_the_one_bef
     assert reasons(changed, "training set") == {"first_stage.depth: 30 -> 20"}
 
 
+def test_an_input_that_must_run_is_as_near_to_others_as_the_finished_one_that_it_comes_from(workspace):
+    run(plan_of(workspace, "training_set.random_documents=5"))
+    run(plan_of(workspace, "training_set.random_documents=7", "first_stage.depth=60", "first_stage.k1=1.2"))
+    changed = plan_of(workspace, "training_set.random_documents=6", "first_stage.depth=20")
+    assert reasons(changed, "training set") == {"random_documents: 5 -> 6, first_stage.depth: 30 -> 20"}
+
+
 def test_a_job_is_compared_with_the_finished_one_that_is_nearest(workspace):
     run(plan_of(workspace))
     run(plan_of(workspace, "first_stage.k1=1.2", "first_stage.depth=20"))
