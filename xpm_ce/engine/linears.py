@@ -86,7 +86,7 @@ def laid_out(modules: list[nn.Linear], activation: str | None = None, *, precisi
             if residual is not None and inputs.dtype == torch.float32:
                 return torch.ops.mkldnn._linear_pointwise.binary(inputs, residual, ready, bias, "add")
             outputs = torch.ops.mkldnn._linear_pointwise(inputs, ready, bias, fused, [], "none" if activation else "")
-            return outputs if residual is None else outputs + residual
+            return _finished(outputs, None, residual)  # an activation is in the product already
 
         return call
 
