@@ -147,9 +147,10 @@ def test_a_full_disk_in_a_job_is_one_message_and_the_next_run_completes(home, ru
     assert not (failed.folder / "collection").exists()
 
 
-def test_failures_are_told_once_and_a_mended_cause_runs_again_after_many_failures(run_command, tmp_path):
+def test_failures_are_told_once_and_a_mended_cause_runs_again_after_many_failures(
+    workspace_copy, run_command, tmp_path
+):
     """experimaestro gives a resumable task up for ever after three failures; ours runs again when it is mended."""
-    folder = small_collection(tmp_path / "data")
     extension = tmp_path / "broken.py"
     extension.write_text(
         "import os\nfrom xpm_ce.losses.bce import Bce\n\n\nclass Broken(Bce):\n    __xpmid__ = 'tests.broken'\n"
@@ -157,13 +158,13 @@ def test_failures_are_told_once_and_a_mended_cause_runs_again_after_many_failure
         "        if os.environ.get('BREAK'):\n            raise RuntimeError('it broke')\n"
         "        return super().__call__(scores, supervision, mask)\n"
     )
-    file = folder_study(tmp_path, folder, extensions=["broken.py"], grid={"learner.loss": ["broken", "infonce"]})
+    file = study(tmp_path, extensions=["broken.py"], grid={"learner.loss": ["broken"], "learner.seed": [1]})
     for _ in range(4):
-        process = run_command("xpm-ce", "run", file, "--workdir", tmp_path / "ws", BREAK="1")
+        process = run_command("xpm-ce", "run", file, "--workdir", workspace_copy, BREAK="1")
         assert process.returncode == 1
         assert process.stdout.count("RuntimeError: it broke") == 1, process.stdout
         assert "1 failed, 2 blocked" in process.stdout
         assert "broken.py:11 in __call__" in process.stdout
-    process = run_command("xpm-ce", "run", file, "--workdir", tmp_path / "ws")
+    process = run_command("xpm-ce", "run", file, "--workdir", workspace_copy)
     assert process.returncode == 0, process.stdout + process.stderr
     assert "3 jobs run" in process.stdout

@@ -100,10 +100,12 @@ def assert_equal_runs(one: Path, other: Path) -> None:
 
 
 def rerank_at(run_command, workspace: Path, depth: int):
-    override = f"evaluation.depths=[{depth}]"
-    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace, "-c", override)
+    """What one learner's re-ranking of so many ranks left, and its counts."""
+    overrides = (f"evaluation.depths=[{depth}]", "grid.learner.loss=[infonce]", "evaluation.untrained=false")
+    arguments = [part for override in overrides for part in ("-c", override)]
+    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace, *arguments)
     assert process.returncode == 0, process.stdout + process.stderr
-    folder = folder_of(workspace, plan_of(workspace, override), "rerank", loss="infonce")
+    folder = folder_of(workspace, plan_of(workspace, *overrides), "rerank")
     return folder, json.loads((folder / "counts.json").read_text())
 
 

@@ -67,6 +67,8 @@ class ExperimentState:
         self._plan_stamp: tuple[int, int, int] | None = None
         self._folders: dict[Path, int] = {}
         self._turn: collections.deque[str] = collections.deque()
+        self._open: dict[str, WatchedJob] = {}
+        """Jobs that have a folder and are not settled: looked at each time"""
         self._refreshed = 0.0
         self._curves_told = 0.0
         self._left: tuple[float, float | None] | None = None
@@ -90,7 +92,7 @@ class ExperimentState:
     @property
     def busy(self) -> bool:
         """Whether a job runs, or was started."""
-        return any(job.seen == RUNNING or job.queued for job in self.jobs.values())
+        return any(job.seen == RUNNING or job.queued for job in self._open.values())
 
     def job(self, identity: str) -> WatchedJob:
         """A job of the plan by its whole identity; NotThereError where there is none."""
@@ -151,6 +153,7 @@ class ExperimentState:
                 if self._look(self.jobs[identity]):
                     changed.add(identity)
                     states_before.setdefault(identity, before)
+                self._keep_open(self.jobs[identity])
             if replanned or any(self.jobs[each].seen != before for each, before in states_before.items()):
                 changed |= self._find_causes()
                 self._left = None
@@ -181,6 +184,9 @@ class ExperimentState:
         self.jobs, self.plan, self._plan_stamp = jobs, plan, stamp
         self._folders = {job.path.parent: -1 for job in jobs.values()}
         self._turn = collections.deque(jobs)
+        self._open = {}
+        for job in jobs.values():
+            self._keep_open(job)
         self.finished += 1
         self.replanned = max(_now(), self.version.jobs + 1)
         self.version = Version(self.replanned, max(_now(), self.version.results + 1))
@@ -198,11 +204,7 @@ class ExperimentState:
                 with contextlib.suppress(OSError):
                     fresh.update(os.listdir(folder))
                 self._folders[folder] = stamp if _old_enough(stamp) else -1
-        looked_at = [
-            identity
-            for identity, job in self.jobs.items()
-            if (job.exists and job.seen not in SETTLED) or (not job.exists and identity in fresh)
-        ]
+        looked_at = [*self._open, *(each for each in fresh if each in self.jobs and not self.jobs[each].exists)]
         for _ in range(min(CHECKED_AGAIN, len(self._turn))):
             identity = self._turn.popleft()
             self._turn.append(identity)
@@ -210,6 +212,13 @@ class ExperimentState:
                 self.jobs[identity].stamp = None
                 looked_at.append(identity)
         return looked_at
+
+    def _keep_open(self, job: WatchedJob) -> None:
+        """Note whether a job that was looked at is to be looked at each time."""
+        if job.exists and job.seen not in SETTLED:
+            self._open[job.id] = job
+        else:
+            self._open.pop(job.id, None)
 
     def _look(self, job: WatchedJob) -> bool:
         """Read a job's folder again where it changed; whether anything that is shown did."""
@@ -264,7 +273,7 @@ class ExperimentState:
     def _tell_results(self, states_before: Mapping[str, str]) -> None:
         """Raise the version of results where one came or went, and now and then while a training goes on."""
         came = any((before == "done") != (self.jobs[each].seen == "done") for each, before in states_before.items())
-        goes_on = any(job.seen == RUNNING and job.plan["kind"] == "learn" for job in self.jobs.values())
+        goes_on = any(job.seen == RUNNING and job.plan["kind"] == "learn" for job in self._open.values())
         self.finished += came
         if came or (goes_on and time.monotonic() - self._curves_told > CURVES_EVERY):
             self._curves_told = time.monotonic()

@@ -1,0 +1,111 @@
+"""How near what a plan expects comes to what a run takes: a grid's second seed is expected from its first, and so on.
+
+    python benchmarks/expected.py              # the quickstart, three seeds, one after the other
+    python benchmarks/expected.py --quick      # a tiny study, to see that the script works
+
+Each round plans and runs the same study with one seed more, by the command itself, in one workspace. Seconds are those
+of the jobs that ran, by their own records. The last line is JSON: what was taken, in times of what was expected.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import yaml
+
+from xpm_ce.jobs import processor
+from xpm_ce.workspace import Workspace
+
+QUICKSTART = Path(__file__).parent.parent / "experiments" / "quickstart.yaml"
+SMALLER = (
+    "collection.documents=120", "collection.train_queries=40", "collection.test_queries=16", "learner.steps=20",
+    "learner.warmup_steps=2",
+)  # fmt: skip
+"""What `--quick` makes of the quickstart, beside keeping the first loss and backbone only"""
+
+
+def write_study(file: Path, seeds: int, *, quick: bool) -> None:
+    """The quickstart with so many seeds."""
+    study = yaml.safe_load(QUICKSTART.read_text())
+    for axis, values in study["grid"].items():
+        if "seed" in axis:
+            study["grid"][axis] = list(range(1, seeds + 1))
+        elif quick:
+            study["grid"][axis] = dict(list(values.items())[:1])
+    file.write_text(yaml.safe_dump(study, sort_keys=False))
+
+
+def command(what: str, study: Path, workspace: Workspace, overrides: Sequence[str]) -> float:
+    """Seconds that `xpm-ce plan` or `xpm-ce run` of a study took."""
+    program = [sys.executable, "-c", "from xpm_ce.cli.main import main; main()", what, str(study)]
+    values = [argument for override in overrides for argument in ("-c", override)]
+    started = time.perf_counter()
+    process = subprocess.run(
+        [*program, "--workdir", str(workspace.path), *values], capture_output=True, text=True, check=False
+    )
+    if process.returncode:
+        raise click.ClickException(process.stdout + process.stderr)
+    return time.perf_counter() - started
+
+
+class Figures(NamedTuple):
+    """What some jobs were expected to take, and what they took."""
+
+    jobs: int
+    expected: float
+    """Seconds"""
+    taken: float
+    """Seconds"""
+
+
+def compared(study: Path, workspace: Workspace, overrides: Sequence[str]) -> dict[str, Figures]:
+    """A study planned, then run: its jobs of which something was expected, by kind; together; and until all had run."""
+    command("plan", study, workspace, overrides)
+    plan = json.loads(workspace.plan_file("quickstart").read_text())
+    passed = command("run", study, workspace, overrides)
+    expected, taken = defaultdict(list), defaultdict(list)
+    for job in plan["jobs"]:
+        if job["cost"] is not None:
+            record = workspace.job(job["task"], job["id"]).record
+            assert record is not None, "the run ended well"
+            expected[job["kind"]].append(job["cost"]["seconds"][1])
+            taken[job["kind"]].append(record["seconds"])
+    found = {kind: Figures(len(expected[kind]), sum(expected[kind]), sum(taken[kind])) for kind in expected}
+    if found and not plan["cost"]["unknown"]:
+        jobs, *seconds = map(sum, zip(*found.values(), strict=True))
+        found["all jobs"] = Figures(jobs, *seconds)
+        found["until all has run"] = Figures(jobs, plan["cost"]["wall_seconds"], passed)
+    return found
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="A tiny study, to see that it works.")
+@click.option("--rounds", default=3, show_default=True, help="Seeds; nothing is expected of the first.")
+def main(quick: bool, rounds: int) -> None:
+    """Compare what plans expect with what runs take."""
+    click.echo(f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    ratios: dict[str, list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        study, workspace = Path(folder) / "study.yaml", Workspace(Path(folder) / "workspace")
+        for seeds in range(1, rounds + 1):
+            write_study(study, seeds, quick=quick)
+            for what, figures in compared(study, workspace, SMALLER if quick else ()).items():
+                ratio = figures.taken / figures.expected
+                ratios[what].append(round(ratio, 2))
+                click.echo(
+                    f"seed {seeds}, {what}: {figures.jobs} jobs, {figures.expected:.1f} s expected, "
+                    f"{figures.taken:.1f} s taken: {ratio:.2f}"
+                )
+    click.echo(json.dumps({"ratios": ratios}))
+
+
+if __name__ == "__main__":
+    main()
