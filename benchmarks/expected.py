@@ -27,7 +27,7 @@ from xpm_ce.workspace import Workspace
 QUICKSTART = Path(__file__).parent.parent / "experiments" / "quickstart.yaml"
 SMALLER = (
     "collection.documents=120", "collection.train_queries=40", "collection.test_queries=16", "learner.steps=20",
-    "learner.warmup_steps=2",
+    "learner.warmup_steps=2", "evaluation.untrained=false",
 )  # fmt: skip
 """What `--quick` makes of the quickstart, beside keeping the first loss and backbone only"""
 
@@ -43,17 +43,16 @@ def write_study(file: Path, seeds: int, *, quick: bool) -> None:
     file.write_text(yaml.safe_dump(study, sort_keys=False))
 
 
-def command(what: str, study: Path, workspace: Workspace, overrides: Sequence[str]) -> float:
-    """Seconds that `xpm-ce plan` or `xpm-ce run` of a study took."""
-    program = [sys.executable, "-c", "from xpm_ce.cli.main import main; main()", what, str(study)]
+def told(what: Sequence[str], study: Path, workspace: Workspace, overrides: Sequence[str]) -> str:
+    """What a command on a study, in a fresh process, prints."""
+    program = [sys.executable, "-c", "from xpm_ce.cli.main import main; main()", *what, str(study)]
     values = [argument for override in overrides for argument in ("-c", override)]
-    started = time.perf_counter()
     process = subprocess.run(
         [*program, "--workdir", str(workspace.path), *values], capture_output=True, text=True, check=False
     )
     if process.returncode:
         raise click.ClickException(process.stdout + process.stderr)
-    return time.perf_counter() - started
+    return process.stdout
 
 
 class Figures(NamedTuple):
@@ -68,9 +67,10 @@ class Figures(NamedTuple):
 
 def compared(study: Path, workspace: Workspace, overrides: Sequence[str]) -> dict[str, Figures]:
     """A study planned, then run: its jobs of which something was expected, by kind; together; and until all had run."""
-    command("plan", study, workspace, overrides)
-    plan = json.loads(workspace.plan_file("quickstart").read_text())
-    passed = command("run", study, workspace, overrides)
+    plan = json.loads(told(["plan", "--json", "--jobs"], study, workspace, overrides))
+    started = time.perf_counter()
+    told(["run"], study, workspace, overrides)
+    passed = time.perf_counter() - started
     expected, taken = defaultdict(list), defaultdict(list)
     for job in plan["jobs"]:
         if job["cost"] is not None:

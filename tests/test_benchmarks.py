@@ -77,7 +77,7 @@ def test_a_benchmark_ends_with_its_ratios_and_null_only_for_what_cannot_be_had(n
 def test_every_command_of_the_page_is_one_that_its_script_takes(script):
     commands = re.findall(r"python (benchmarks/\w+\.py[^`\n]*)", PAGE.read_text())
     assert {Path(shlex.split(command)[0]).stem for command in commands} == {
-        "train", "rerank", "memory", "measure", "planning", "monitor",
+        "train", "rerank", "memory", "measure", "planning", "monitor", "expected",
     }  # fmt: skip
     for command in commands:
         file, *arguments = shlex.split(command, comments=True)
@@ -129,10 +129,22 @@ def table_of_planning() -> str:
     return "\n".join(rows) + "\n"
 
 
+def table_of_expected() -> str:
+    """A row for each kind of job, a column for each seed but the first."""
+    rows = ["| | second seed | third seed |", "|---|---|---|"]
+    for line in printed("expected")[-1:]:
+        for what, ratios in json.loads(line)["ratios"].items():
+            rows.append(f"| {what} | {' | '.join(f'{each:.2f}' for each in ratios)} |")
+    return "\n".join(rows) + "\n"
+
+
 @pytest.mark.parametrize(
     ("name", "table"),
-    [("ratios", table_of_ratios), ("memory", table_of_memory), ("planning", table_of_planning)],
-)
+    [
+        ("ratios", table_of_ratios), ("memory", table_of_memory), ("planning", table_of_planning),
+        ("expected", table_of_expected),
+    ],
+)  # fmt: skip
 def test_the_tables_of_the_page_show_what_the_scripts_printed(name, table):
     """To write them again after a script was run: XPM_CE_UPDATE_DOCS=1 pytest tests/test_benchmarks.py -k tables"""
     text = PAGE.read_text()
@@ -237,6 +249,16 @@ def test_plans_are_timed():
     assert {what: figures["to_run"] for what, figures in told.items()} == {
         "nothing on disk": 186, "all done": 0, "one value changed": 132,
     }  # fmt: skip
+
+
+def test_what_runs_take_is_compared_with_what_plans_expect():
+    """The figures of the quickstart are in docs/performance.md; this study is tiny."""
+    command = [sys.executable, str(BENCHMARKS / "expected.py"), "--quick", "--rounds", "2"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    ratios = json.loads(process.stdout.splitlines()[-1])["ratios"]
+    assert ratios.keys() == {"learn", "rerank", "measure", "all jobs", "until all has run"}
+    assert all(len(each) == 1 and each[0] > 0 for each in ratios.values())
 
 
 def test_the_monitor_costs_what_is_promised():

@@ -49,12 +49,25 @@ class Given:
         return description
 
 
-def read_parameters(folder: Path) -> Given | None:
-    """What the job in a folder was given; None where its params.json is not there."""
+def read_objects(folder: Path) -> list[dict[str, Any]]:
+    """The objects of a job's params.json, the job itself last; none where the file is not there.
+
+    A task, and what a task gave, names the task under `task`. experimaestro 2.7 marks the job itself while its file is
+    written, sometimes too late; here it is always marked.
+    """
     written = read_json(folder / PARAMETERS)
     if written is None:
+        return []
+    objects = written["objects"]
+    return [*objects[:-1], *({**job, "task": job["id"]} for job in objects[-1:])]
+
+
+def read_parameters(folder: Path) -> Given | None:
+    """What the job in a folder was given; None where its params.json is not there."""
+    written = read_objects(folder)
+    if not written:
         return None
-    objects = {each["id"]: each for each in written["objects"]}
+    objects = {each["id"]: each for each in written}
     made: dict[int, Given] = {}
 
     def configuration(number: int) -> Given:
@@ -86,7 +99,7 @@ def read_parameters(folder: Path) -> Given | None:
             return value["value"]
         return {str(name): decoded(each) for name, each in value.items()}
 
-    return configuration(written["objects"][-1]["id"])
+    return configuration(written[-1]["id"])
 
 
 def is_path(value: Any) -> bool:

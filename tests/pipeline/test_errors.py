@@ -1,6 +1,5 @@
 """Bad input, bad machines: one clear message, the right exit code, no traceback, nothing half written."""
 
-import json
 import os
 import resource
 import shutil
@@ -10,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from studies import TINY, WORDS, folder_study, plan_of, small_collection, study
+from studies import TINY, folder_study, plan_of, small_collection, study
 
 from xpm_ce.workspace import JobFolder
 
@@ -78,25 +77,6 @@ def test_duplicate_ids_are_refused_with_their_place(run_command, tmp_path):
         stream.write('{"_id": "q1", "text": "again"}\n')
     process = run_command("xpm-ce", "run", folder_study(tmp_path, folder), "--workdir", tmp_path / "ws")
     assert_clean(process, tmp_path, code=2, message="queries.jsonl:9")
-
-
-def test_judgements_of_unknown_documents_and_long_queries_are_counted_not_fatal(run_command, tmp_path):
-    judged = [(f"q{number}", f"d{number}", 1) for number in range(4, 8)]
-    queries = {f"q{number}": f"{word} things" for number, word in enumerate(WORDS)}
-    queries["q7"] = "grey things " * 40
-    folder = small_collection(
-        tmp_path / "data", queries=queries,
-        qrels={"train": [(f"q{n}", f"d{n}", 1) for n in range(4)], "test": [*judged, ("q4", "elsewhere", 1)]},
-    )  # fmt: skip
-    file = folder_study(tmp_path, folder)
-    process = run_command("xpm-ce", "run", file, "--workdir", tmp_path / "ws")
-    assert process.returncode == 0, process.stdout + process.stderr
-    jobs = plan_of(tmp_path / "ws", file=file).jobs
-    summaries = [json.loads((job.folder / "summary.json").read_text()) for job in jobs if job.kind == "measure"]
-    assert [summary["judgements_of_unknown_documents"] for summary in summaries] == [1] * len(summaries)
-    counts = [json.loads((job.folder / "counts.json").read_text()) for job in jobs if job.kind == "rerank"]
-    assert len(counts) == 2
-    assert all(count["queries_truncated"] > 0 for count in counts)
 
 
 def test_a_workspace_that_cannot_be_written_is_refused():

@@ -6,16 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from studies import folder_study, kinds_to_run, plan_of, small_collection, to_run
+from studies import WORDS, folder_study, kinds_to_run, plan_of, small_collection, to_run
 
 pytestmark = pytest.mark.pipeline
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, run_command) -> tuple[Path, Path, Path]:
-    """(study, folder, workspace) of a finished run on a small folder."""
+    """(study, folder, workspace) of a finished run on a small folder, with a long query and an unknown document."""
     place = tmp_path_factory.mktemp("folder")
-    folder = small_collection(place / "data")
+    queries = {f"q{number}": f"{word} things" for number, word in enumerate(WORDS)}
+    judged = [(f"q{number}", f"d{number}", 1) for number in range(8)]
+    folder = small_collection(
+        place / "data", queries={**queries, "q7": "grey things " * 40},
+        qrels={"train": judged[:4], "test": [*judged[4:], ("q4", "elsewhere", 0)]},
+    )  # fmt: skip
     study = folder_study(place, folder)
     process = run_command("xpm-ce", "run", study, "--workdir", place / "ws")
     assert process.returncode == 0, process.stdout + process.stderr
@@ -43,6 +48,16 @@ def replaced(file: str, before: str, after: str) -> Callable[[Path], None]:
         (folder / file).write_text(text.replace(before, after))
 
     return change
+
+
+def test_judgements_of_unknown_documents_and_long_queries_are_counted_not_fatal(finished):
+    study, _, workspace = finished
+    jobs = plan_of(workspace, file=study).jobs
+    summaries = [json.loads((job.folder / "summary.json").read_text()) for job in jobs if job.kind == "measure"]
+    assert [summary["judgements_of_unknown_documents"] for summary in summaries] == [1] * len(summaries)
+    counts = [json.loads((job.folder / "counts.json").read_text()) for job in jobs if job.kind == "rerank"]
+    assert len(counts) == 2
+    assert all(count["queries_truncated"] > 0 for count in counts)
 
 
 def test_moving_the_folder_changes_nothing(planned_after):

@@ -11,6 +11,7 @@ from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.graph.plan import Plan
 from xpm_ce.graph.signature import signature_of, signatures_in
 from xpm_ce.graph.states import State, Why
+from xpm_ce.parameters import PARAMETERS, read_parameters
 from xpm_ce.workspace import JobFolder, Workspace
 
 pytestmark = pytest.mark.pipeline
@@ -125,6 +126,16 @@ def test_a_job_is_the_same_as_planned_and_as_it_was_given(tiny_workspace):
         assert signature_of(job.config) == signatures_in(job.folder)[job.identity]
 
 
+def test_a_job_is_known_where_experimaestro_wrote_it_before_it_marked_it(workspace_copy):
+    for job in plan_of(workspace_copy).jobs:
+        file = job.folder / PARAMETERS
+        written = json.loads(file.read_text())
+        written["objects"][-1].pop("task", None)
+        file.write_text(json.dumps(written))
+        assert signature_of(job.config) == signatures_in(job.folder)[job.identity]
+        assert read_parameters(job.folder).task == job.identity
+
+
 def test_what_one_run_took_is_what_the_next_is_expected_to_take(workspace_copy):
     """Whether it then does take that is up to the machine, and no test."""
     took: dict[str, list[float]] = {}
@@ -164,11 +175,15 @@ def test_freed_weights_are_reused_until_a_job_needs_them_and_are_then_the_same_a
     assert {(job.reason.why, job.reason.values[0].split()[0]) for job in needed} == {(Why.PRUNED, "rerank")}
     assert all(job.cost is not None and job.cost.expected > 0 for job in needed)
 
-    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace_copy, "-c", "evaluation.depths=[10, 25]")
+    (taken,) = [job.folder for job in deeper.jobs if job.kind == "learn" and job.coordinates["loss"] == "infonce"]
+    (other,) = [folder for folder in learners if folder != taken]
+    deeper_of_one = ("evaluation.depths=[10, 25]", "grid.learner.loss=[infonce]", "evaluation.untrained=false")
+    arguments = [part for override in deeper_of_one for part in ("-c", override)]
+    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace_copy, *arguments)
     assert process.returncode == 0, process.stdout + process.stderr
-    assert {JobFolder(folder).state for folder in learners} == {"done"}
-    assert {folder: (folder / "checkpoint" / "model.safetensors").read_bytes() for folder in learners} == weights
-    assert not any((folder / "pruned.json").exists() for folder in learners)
+    assert (JobFolder(taken).state, JobFolder(other).state) == ("done", "pruned")
+    assert (taken / "checkpoint" / "model.safetensors").read_bytes() == weights[taken]
+    assert not (taken / "pruned.json").exists()
 
 
 def test_a_freed_model_is_not_exported_and_the_message_says_how_to_have_it_again(workspace_copy, run_command, tmp_path):

@@ -16,8 +16,7 @@ from experimaestro.core.objects import ConfigMixin
 
 from xpm_ce.graph.hashing import is_configuration
 from xpm_ce.identity import short
-from xpm_ce.parameters import PARAMETERS, is_path
-from xpm_ce.workspace import read_json
+from xpm_ce.parameters import is_path, read_objects
 
 DERIVED = frozenset({"supervision", "holds"})
 """Fields of outputs that follow from their task's"""
@@ -116,12 +115,9 @@ def signatures_in(folder: Path) -> dict[str, Signature]:
 
     From its params.json; nothing where that is not there.
     """
-    written = read_json(folder / PARAMETERS)
-    if written is None:
-        return {}
-    objects = {each["id"]: each for each in written["objects"]}
+    objects = {each["id"]: each for each in read_objects(folder)}
     return {
-        each["identifier"]: _of_object(each, objects) for each in written["objects"] if each.get("task") == each["id"]
+        each["identifier"]: _of_object(each, objects) for each in objects.values() if each.get("task") == each["id"]
     }
 
 
