@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "xpm_ce"
 
 GROUND = {"errors", "identity", "atomic", "workspace", "parameters", "jobs"}
-GROUND |= {"progress", "makespan", "network", "time_limit"}
+GROUND |= {"progress", "makespan", "network", "time_limit", "libraries"}
 """What every room may import"""
 
 ALLOWED = {
@@ -22,6 +22,7 @@ ALLOWED = {
     "jobs": {"errors", "atomic", "identity", "workspace"},
     "progress": set(),
     "makespan": set(),
+    "libraries": set(),
     "network": set(),
     "time_limit": set(),
     "settings": GROUND,

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from xpm_ce.cli.options import as_json, print_json, workdir
+from xpm_ce.libraries import loading
 from xpm_ce.workspace import Workspace
 
 
@@ -30,11 +31,12 @@ def command(
 
     Example: xpm-ce export loss=infonce exported/infonce
     """
-    from xpm_ce.graph.resolved import Resolved, resolved
-    from xpm_ce.publish import hub
-    from xpm_ce.publish.export import Naming, Origin, check_free, export
-    from xpm_ce.publish.rendering import exported_json, rendered_export, rendered_upload
-    from xpm_ce.publish.source import find_source
+    with loading():
+        from xpm_ce.graph.resolved import Resolved, resolved
+        from xpm_ce.publish import hub
+        from xpm_ce.publish.export import Naming, Origin, check_free, export
+        from xpm_ce.publish.rendering import exported_json, rendered_export, rendered_upload
+        from xpm_ce.publish.source import find_source
 
     if yes and repository is None:
         raise click.UsageError("--yes is for --push OWNER/NAME.")

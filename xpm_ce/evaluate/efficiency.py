@@ -9,6 +9,7 @@ from xpm_ce.data.runs import Run
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.jobs import Job
+from xpm_ce.libraries import loading
 from xpm_ce.scorers.models import Model
 
 
@@ -57,6 +58,7 @@ class Efficiency(Job):
                 raise ConfigurationError(f"{name} is {getattr(self, name)}", remedy="Give 1 or more.")
 
     def compute(self) -> None:
-        from xpm_ce.evaluate.timing import time_reranking
+        with loading():
+            from xpm_ce.evaluate.timing import time_reranking
 
         time_reranking(self)

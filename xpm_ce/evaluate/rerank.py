@@ -10,6 +10,7 @@ from xpm_ce.data.runs import Run
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.jobs import ResumableJob
+from xpm_ce.libraries import loading
 from xpm_ce.scorers.models import Model
 from xpm_ce.tokens.store import TokenStore
 
@@ -75,7 +76,8 @@ class Rerank(ResumableJob):
             raise ConfigurationError(f"a depth must be at least 1, not {self.depth}")
 
     def compute(self) -> None:
-        from xpm_ce.evaluate.reranking import rerank
+        with loading():
+            from xpm_ce.evaluate.reranking import rerank
         from xpm_ce.progress import job_progress
 
         rerank(self, progress=job_progress())

@@ -15,6 +15,7 @@ from xpm_ce.data.runs import Run
 from xpm_ce.data.store import DocumentStore
 from xpm_ce.errors import ConfigurationError, DataError
 from xpm_ce.jobs import Job, ResumableJob
+from xpm_ce.libraries import loading
 from xpm_ce.scorers.backbones import Backbone, FolderBackbone, PublishedBackbone
 
 PUBLISHED = "naver/splade-v3-distilbert"
@@ -121,7 +122,8 @@ class SpladeIndex(ResumableJob):
     """Documents, weighed entries, documents without any, documents that were cut"""
 
     def compute(self) -> None:
-        from xpm_ce.firststage.splade_jobs import index
+        with loading():
+            from xpm_ce.firststage.splade_jobs import index
         from xpm_ce.progress import job_progress
 
         index(self, progress=job_progress())
@@ -167,7 +169,8 @@ class SpladeRetrieve(Job):
             raise ConfigurationError(f"a depth of {self.depth} retrieves nothing", remedy="Give 1 or more.")
 
     def compute(self) -> None:
-        from xpm_ce.firststage.splade_jobs import retrieve
+        with loading():
+            from xpm_ce.firststage.splade_jobs import retrieve
 
         retrieve(self)
 

@@ -16,6 +16,7 @@ from xpm_ce.errors import ConfigurationError
 from xpm_ce.jobs import ResumableJob
 from xpm_ce.learn.schedules import SCHEDULES, Course
 from xpm_ce.learn.validation import Validation
+from xpm_ce.libraries import loading
 from xpm_ce.losses.loss import Loss
 from xpm_ce.losses.table import served_by
 from xpm_ce.samplers.sampler import Sampler
@@ -167,7 +168,8 @@ class Learner(ResumableJob):
         return dep(Checkpoint.C(rule=LAST, path=self.checkpoint))
 
     def compute(self) -> None:
-        from xpm_ce.learn.loop import train
+        with loading():
+            from xpm_ce.learn.loop import train
         from xpm_ce.progress import job_progress
 
         train(self, progress=job_progress())

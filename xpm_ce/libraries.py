@@ -1,0 +1,28 @@
+"""Importing large libraries in less time. This module knows none but by name."""
+
+import contextlib
+import gc
+import sys
+from collections.abc import Iterator
+
+LARGE = "transformers"
+"""Loaded where all large ones are"""
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Import large libraries in the block, without looking for garbage among what they make.
+
+    They make about a million objects, which stay. To look through them again and again while they come, and once more
+    when the process ends, is two fifths of the processor time that a process needs for torch and transformers. Later
+    looks leave them out. Does nothing where they are loaded already, or where garbage is not looked for.
+    """
+    if LARGE in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
