@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from xpm_ce.engine.precision import capabilities, supported
+from xpm_ce.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
+TINY = Path(__file__).parent / "studies" / "tiny.yaml"
 BENCHMARKS = ROOT / "benchmarks"
 PAGE = ROOT / "docs" / "performance.md"
 PRINTED = ROOT / "docs" / "performance"
@@ -251,14 +254,19 @@ def test_plans_are_timed():
     }  # fmt: skip
 
 
-def test_what_runs_take_is_compared_with_what_plans_expect():
-    """The figures of the quickstart are in docs/performance.md; this study is tiny."""
-    command = [sys.executable, str(BENCHMARKS / "expected.py"), "--quick", "--rounds", "2"]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert process.returncode == 0, process.stdout + process.stderr
-    ratios = json.loads(process.stdout.splitlines()[-1])["ratios"]
-    assert ratios.keys() == {"learn", "rerank", "measure", "all jobs", "until all has run"}
-    assert all(len(each) == 1 and each[0] > 0 for each in ratios.values())
+@pytest.mark.pipeline
+def test_what_a_run_takes_is_compared_with_what_its_plan_expects(script, workspace_copy, tmp_path):
+    """The figures of the quickstart are in docs/performance.md; here is one learner more of the tiny study."""
+    study = yaml.safe_load(TINY.read_text())
+    study["grid"] = {"learner.loss": ["infonce"], "learner.seed": [1, 2]}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    found = script("expected").compared(tmp_path / "study.yaml", Workspace(workspace_copy))
+    assert found.keys() == {"learn", "rerank", "measure", "all jobs", "until all has run"}
+    assert {what: figures.jobs for what, figures in found.items()} == {
+        "learn": 1, "rerank": 1, "measure": 1, "all jobs": 3, "until all has run": 3,
+    }  # fmt: skip
+    assert all(figures.expected > 0 < figures.taken for figures in found.values())
+    assert found["all jobs"].taken < found["until all has run"].taken
 
 
 def test_the_monitor_costs_what_is_promised():

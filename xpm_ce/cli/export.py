@@ -31,20 +31,21 @@ def command(
 
     Example: xpm-ce export loss=infonce exported/infonce
     """
-    with loading():
-        from xpm_ce.graph.resolved import Resolved, resolved
-        from xpm_ce.publish import hub
-        from xpm_ce.publish.export import Naming, Origin, check_free, export
-        from xpm_ce.publish.rendering import exported_json, rendered_export, rendered_upload
-        from xpm_ce.publish.source import find_source
+    from xpm_ce.graph.resolved import Resolved, resolved
+    from xpm_ce.publish import hub
+    from xpm_ce.publish.source import find_source
 
     if yes and repository is None:
         raise click.UsageError("--yes is for --push OWNER/NAME.")
     if repository is not None:
         hub.check_repository(repository)
+    source = find_source(workspace, model, rule=rule)
+    with loading():  # what is wrong so far is said before
+        from xpm_ce.publish.export import Naming, Origin, check_free, export
+        from xpm_ce.publish.rendering import exported_json, rendered_export, rendered_upload
+
     folder = folder.absolute()
     check_free(folder)
-    source = find_source(workspace, model, rule=rule)
     plan = source.plan()
     known = resolved(plan, source.learner.coordinates) if plan and source.learner else Resolved(None, None)
     naming = Naming(repository or folder.name, language, licence)
