@@ -20,6 +20,7 @@ from pathlib import Path
 import click
 from synthetic_workspace import Synthetic
 
+from xpm_ce.jobs import processor
 from xpm_ce.monitor.answers import as_bytes
 from xpm_ce.monitor.state import ExperimentState
 
@@ -93,6 +94,7 @@ def main(jobs: int, observed: float) -> None:
             found["look_and_tell_while_running_s"] = seconds(a_second, ROUNDS)
             found["busy_share"], _ = share_of_a_core(busy.workspace.path, listen_for=observed)
         found["idle_share"], found["first_answer_wall_s"] = share_of_a_core(idle.workspace.path, listen_for=observed)
+    print(f"{processor()}, {os.cpu_count()} cores")  # noqa: T201
     for name, value in found.items():
         print(f"{name:<32} {value:10.4g}")  # noqa: T201
     print(json.dumps(found))  # noqa: T201

@@ -18,25 +18,26 @@ class Inside:
 
     def __init__(self, root: Path):
         self.root = Path(os.path.realpath(root))
+        self._above = os.path.join(self.root, "")
+        """The root as what the paths below it begin with"""
 
     def path(self, path: Path) -> Path:
         """The real path of a file or folder; DataError where it lies elsewhere."""
-        real = Path(os.path.realpath(path))
-        if real != self.root and self.root not in real.parents:
+        real = os.path.realpath(path)
+        if not self._contains(real):
             raise DataError(
                 f"{path.name} leads out of the workspace",
                 where=str(path),
                 remedy="The monitor reads nothing outside of the workspace: put the file itself there, not a link.",
             )
-        return real
+        return Path(real)
 
     def holds(self, path: Path) -> bool:
         """Whether a path stays below the folder."""
-        try:
-            self.path(path)
-        except DataError:
-            return False
-        return True
+        return self._contains(os.path.realpath(path))
+
+    def _contains(self, real: str) -> bool:
+        return real.startswith(self._above) or real == str(self.root)
 
     def folder(self, path: Path) -> Path:
         """The real path of a folder that holds no link; DataError for another."""

@@ -22,7 +22,7 @@ from xpm_ce.monitor.time_left import seconds_left
 from xpm_ce.monitor.watched_job import BLOCKED, FAILED, IN_THE_WAY, RUNNING, SETTLED, WAITING, WatchedJob
 from xpm_ce.workspace import Workspace
 
-CHECKED_AGAIN = 16
+CHECKED_AGAIN = 8
 """Settled jobs that a refresh looks at again"""
 GRAIN_NS = 50_000_000
 """A folder's time stamp is not trusted while it is younger than this: several changes can share a tick of the clock"""
