@@ -13,9 +13,9 @@ LARGE = "transformers"
 def loading() -> Iterator[None]:
     """Import large libraries in the block, without looking for garbage among what they make.
 
-    They make about a million objects, which stay. To look through them again and again while they come, and once more
-    when the process ends, is two fifths of the processor time that a process needs for torch and transformers. Later
-    looks leave them out. Does nothing where they are loaded already, or where garbage is not looked for.
+    They make hundreds of thousands of objects, which stay. To look through these again and again while they come, and
+    once more when the process ends, is a large part of what the libraries cost at every start of a process. Later looks
+    leave them out. Does nothing where they are loaded already, or where garbage is not looked for.
     """
     if LARGE in sys.modules or not gc.isenabled():
         yield
