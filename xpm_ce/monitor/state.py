@@ -67,8 +67,8 @@ class ExperimentState:
         self._plan_stamp: tuple[int, int, int] | None = None
         self._folders: dict[Path, int] = {}
         self._turn: collections.deque[str] = collections.deque()
-        self._open: dict[str, WatchedJob] = {}
-        """Jobs that have a folder and are not settled: looked at each time"""
+        self._open: list[WatchedJob] = []
+        """Jobs that are looked at each time; never changed but replaced, since `busy` reads it without the lock"""
         self._refreshed = 0.0
         self._curves_told = 0.0
         self._left: tuple[float, float | None] | None = None
@@ -92,7 +92,7 @@ class ExperimentState:
     @property
     def busy(self) -> bool:
         """Whether a job runs, or was started."""
-        return any(job.seen == RUNNING or job.queued for job in self._open.values())
+        return any(job.seen == RUNNING or job.queued for job in self._open)
 
     def job(self, identity: str) -> WatchedJob:
         """A job of the plan by its whole identity; NotThereError where there is none."""
@@ -148,12 +148,13 @@ class ExperimentState:
             changed = self._read_plan()
             replanned = bool(changed)
             states_before = {identity: self.jobs[identity].seen for identity in changed}
-            for identity in self._candidates():
-                before = self.jobs[identity].seen
-                if self._look(self.jobs[identity]):
-                    changed.add(identity)
-                    states_before.setdefault(identity, before)
-                self._keep_open(self.jobs[identity])
+            looked_at = self._candidates()
+            for job in looked_at:
+                before = job.seen
+                if self._look(job):
+                    changed.add(job.id)
+                    states_before.setdefault(job.id, before)
+            self._open = [job for job in looked_at if job.open]
             if replanned or any(self.jobs[each].seen != before for each, before in states_before.items()):
                 changed |= self._find_causes()
                 self._left = None
@@ -184,16 +185,14 @@ class ExperimentState:
         self.jobs, self.plan, self._plan_stamp = jobs, plan, stamp
         self._folders = {job.path.parent: -1 for job in jobs.values()}
         self._turn = collections.deque(jobs)
-        self._open = {}
-        for job in jobs.values():
-            self._keep_open(job)
+        self._open = [job for job in jobs.values() if job.open]
         self.finished += 1
         self.replanned = max(_now(), self.version.jobs + 1)
         self.version = Version(self.replanned, max(_now(), self.version.results + 1))
         return set(self.jobs)
 
-    def _candidates(self) -> list[str]:
-        """Jobs whose folder can have changed: new folders, those that are not settled, and a few of the others."""
+    def _candidates(self) -> list[WatchedJob]:
+        """Jobs whose folder can have changed: all open ones, those with a new folder, and a few of the settled."""
         fresh: set[str] = set()
         for folder, before in self._folders.items():
             try:
@@ -204,21 +203,16 @@ class ExperimentState:
                 with contextlib.suppress(OSError):
                     fresh.update(os.listdir(folder))
                 self._folders[folder] = stamp if _old_enough(stamp) else -1
-        looked_at = [*self._open, *(each for each in fresh if each in self.jobs and not self.jobs[each].exists)]
+        new = (self.jobs[identity] for identity in fresh if identity in self.jobs)
+        looked_at = [*self._open, *(job for job in new if not job.exists)]
         for _ in range(min(CHECKED_AGAIN, len(self._turn))):
             identity = self._turn.popleft()
             self._turn.append(identity)
-            if self.jobs[identity].seen in SETTLED:
-                self.jobs[identity].stamp = None
-                looked_at.append(identity)
+            job = self.jobs[identity]
+            if job.seen in SETTLED:
+                job.stamp = None
+                looked_at.append(job)
         return looked_at
-
-    def _keep_open(self, job: WatchedJob) -> None:
-        """Note whether a job that was looked at is to be looked at each time."""
-        if job.exists and job.seen not in SETTLED:
-            self._open[job.id] = job
-        else:
-            self._open.pop(job.id, None)
 
     def _look(self, job: WatchedJob) -> bool:
         """Read a job's folder again where it changed; whether anything that is shown did."""
@@ -273,7 +267,7 @@ class ExperimentState:
     def _tell_results(self, states_before: Mapping[str, str]) -> None:
         """Raise the version of results where one came or went, and now and then while a training goes on."""
         came = any((before == "done") != (self.jobs[each].seen == "done") for each, before in states_before.items())
-        goes_on = any(job.seen == RUNNING and job.plan["kind"] == "learn" for job in self._open.values())
+        goes_on = any(job.seen == RUNNING and job.plan["kind"] == "learn" for job in self._open)
         self.finished += came
         if came or (goes_on and time.monotonic() - self._curves_told > CURVES_EVERY):
             self._curves_told = time.monotonic()

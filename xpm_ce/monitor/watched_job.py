@@ -39,6 +39,11 @@ class WatchedJob:
         return str(self.plan["id"])
 
     @property
+    def open(self) -> bool:
+        """Whether its folder is looked at each time: it is there, and what it says is not the last word."""
+        return self.exists and self.seen not in SETTLED
+
+    @property
     def state(self) -> str:
         """What is shown: that of its files, unless it waits for what will not come by itself."""
         if self.seen == WAITING and (self.cause is not None or self.plan["state"] == BLOCKED):
