@@ -19,19 +19,10 @@ from typing import NamedTuple
 
 import click
 import yaml
+from planning import quickstart
 
 from xpm_ce.jobs import processor
 from xpm_ce.workspace import Workspace
-
-QUICKSTART = Path(__file__).parent.parent / "experiments" / "quickstart.yaml"
-
-
-def write_study(file: Path, seeds: int) -> None:
-    """The quickstart with so many seeds."""
-    study = yaml.safe_load(QUICKSTART.read_text())
-    (axis,) = [name for name in study["grid"] if "seed" in name]
-    study["grid"][axis] = list(range(1, seeds + 1))
-    file.write_text(yaml.safe_dump(study, sort_keys=False))
 
 
 def told(what: Sequence[str], study: Path, workspace: Workspace) -> str:
@@ -84,7 +75,7 @@ def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         study, workspace = Path(folder) / "study.yaml", Workspace(Path(folder) / "workspace")
         for seeds in range(1, rounds + 1):
-            write_study(study, seeds)
+            study.write_text(yaml.safe_dump(quickstart(seeds), sort_keys=False))
             for what, figures in compared(study, workspace).items():
                 ratio = figures.taken / figures.expected
                 ratios[what].append(round(ratio, 2))

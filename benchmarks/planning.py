@@ -32,11 +32,17 @@ SEEDS = {"3000": 20, "10000": 66}
 CHANGED = "learner.steps=400"
 
 
-def write_study(file: Path, seeds: int) -> None:
-    """The quickstart with more seeds and more evaluation sets."""
-    study = yaml.safe_load(QUICKSTART.read_text())
+def quickstart(seeds: int) -> dict[str, Any]:
+    """The quickstart with so many seeds."""
+    study: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text())
     (axis,) = [name for name in study["grid"] if "seed" in name]
     study["grid"][axis] = list(range(1, seeds + 1))
+    return study
+
+
+def write_study(file: Path, seeds: int) -> None:
+    """The quickstart with more seeds and more evaluation sets."""
+    study = quickstart(seeds)
     study["evaluation"]["sets"] = [{"split": "test"}] + [
         {"split": "test", "name": f"other{number}", "collection": {"type": "generated", "seed": number}}
         for number in range(1, SETS)

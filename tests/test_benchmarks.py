@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
+from studies import study
 
 from xpm_ce.engine.precision import capabilities, supported
 from xpm_ce.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
-TINY = Path(__file__).parent / "studies" / "tiny.yaml"
 BENCHMARKS = ROOT / "benchmarks"
 PAGE = ROOT / "docs" / "performance.md"
 PRINTED = ROOT / "docs" / "performance"
@@ -257,10 +256,8 @@ def test_plans_are_timed():
 @pytest.mark.pipeline
 def test_what_a_run_takes_is_compared_with_what_its_plan_expects(script, workspace_copy, tmp_path):
     """The figures of the quickstart are in docs/performance.md; here is one learner more of the tiny study."""
-    study = yaml.safe_load(TINY.read_text())
-    study["grid"] = {"learner.loss": ["infonce"], "learner.seed": [1, 2]}
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-    found = script("expected").compared(tmp_path / "study.yaml", Workspace(workspace_copy))
+    file = study(tmp_path, grid={"learner.loss": ["infonce"], "learner.seed": [1, 2]})
+    found = script("expected").compared(file, Workspace(workspace_copy))
     assert found.keys() == {"learn", "rerank", "measure", "all jobs", "until all has run"}
     assert {what: figures.jobs for what, figures in found.items()} == {
         "learn": 1, "rerank": 1, "measure": 1, "all jobs": 3, "until all has run": 3,

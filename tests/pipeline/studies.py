@@ -26,6 +26,11 @@ def kinds_to_run(plan: Plan) -> dict[str, int]:
     return dict(Counter(job.kind for job in to_run(plan)))
 
 
+def arguments(*overrides: str) -> list[str]:
+    """Overrides as a command takes them."""
+    return [part for override in overrides for part in ("-c", override)]
+
+
 def study(tmp_path: Path, **changes) -> Path:
     """The tiny study with some sections replaced, in a file of its own."""
     sections = {**yaml.safe_load(TINY.read_text()), **changes}

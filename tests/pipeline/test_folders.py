@@ -1,12 +1,13 @@
 """A user's own folder: what a change of one line runs again, planned on a finished run."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from studies import WORDS, folder_study, kinds_to_run, plan_of, small_collection, to_run
+from studies import folder_study, kinds_to_run, plan_of, small_collection, to_run
 
 pytestmark = pytest.mark.pipeline
 
@@ -15,12 +16,10 @@ pytestmark = pytest.mark.pipeline
 def finished(tmp_path_factory, run_command) -> tuple[Path, Path, Path]:
     """(study, folder, workspace) of a finished run on a small folder, with a long query and an unknown document."""
     place = tmp_path_factory.mktemp("folder")
-    queries = {f"q{number}": f"{word} things" for number, word in enumerate(WORDS)}
-    judged = [(f"q{number}", f"d{number}", 1) for number in range(8)]
-    folder = small_collection(
-        place / "data", queries={**queries, "q7": "grey things " * 40},
-        qrels={"train": judged[:4], "test": [*judged[4:], ("q4", "elsewhere", 0)]},
-    )  # fmt: skip
+    folder = small_collection(place / "data")
+    replaced("queries.jsonl", '"grey things"', f'"{"grey things " * 40}"')(folder)
+    with open(folder / "qrels" / "test.tsv", "a") as judgements:
+        judgements.write("q4\telsewhere\t1\n")
     study = folder_study(place, folder)
     process = run_command("xpm-ce", "run", study, "--workdir", place / "ws")
     assert process.returncode == 0, process.stdout + process.stderr
@@ -111,7 +110,8 @@ def test_an_existing_model_and_a_run_from_elsewhere_are_measured_without_trainin
     assert process.returncode == 0, process.stdout + process.stderr
     tables = json.loads(run_command("xpm-ce", "table", "tiny", "--workdir", workspace, "--json").stdout)["tables"]
     cells = {row: next(iter(cells.values()))["mean"] for row, cells in tables[0]["cells"].items()}
-    assert cells["run, theirs"] == 1.0
+    # of q4 a relevant document is not in the collection, nor found by anybody
+    assert cells["run, theirs"] == pytest.approx((3 + 1 / (1 + 1 / math.log2(3))) / 4)
     assert cells["model, mine"] == pytest.approx(cells["infonce"], abs=1e-6)
 
 

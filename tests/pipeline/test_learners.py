@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from studies import TINY, kinds_to_run, plan_of
+from studies import TINY, arguments, kinds_to_run, plan_of
 
 from xpm_ce.graph.planner import State
 from xpm_ce.workspace import JobFolder
@@ -20,10 +20,6 @@ OVERRIDES = (
 )  # fmt: skip
 
 
-def arguments(*overrides: str) -> list[str]:
-    return [part for override in (*OVERRIDES, *overrides) for part in ("-c", override)]
-
-
 @pytest.fixture(scope="module")
 def validated(tiny_workspace, run_command, tmp_path_factory) -> Path:
     """A copy of the tiny workspace with two learners, of which the longer one goes on with the shorter one's state."""
@@ -31,7 +27,7 @@ def validated(tiny_workspace, run_command, tmp_path_factory) -> Path:
 
     workspace = tmp_path_factory.mktemp("validated") / "workspace"
     shutil.copytree(tiny_workspace, workspace, symlinks=True)
-    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace, *arguments("learner.processes=2"))
+    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace, *arguments(*OVERRIDES, "learner.processes=2"))
     assert process.returncode == 0, process.stdout + process.stderr
     return workspace
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from studies import TINY, plan_of, to_run
+from studies import TINY, arguments, plan_of, to_run
 
 from xpm_ce.experiment import Configuration, prepare
 from xpm_ce.graph.plan import Plan
@@ -178,8 +178,7 @@ def test_freed_weights_are_reused_until_a_job_needs_them_and_are_then_the_same_a
     (taken,) = [job.folder for job in deeper.jobs if job.kind == "learn" and job.coordinates["loss"] == "infonce"]
     (other,) = [folder for folder in learners if folder != taken]
     deeper_of_one = ("evaluation.depths=[10, 25]", "grid.learner.loss=[infonce]", "evaluation.untrained=false")
-    arguments = [part for override in deeper_of_one for part in ("-c", override)]
-    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace_copy, *arguments)
+    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace_copy, *arguments(*deeper_of_one))
     assert process.returncode == 0, process.stdout + process.stderr
     assert (JobFolder(taken).state, JobFolder(other).state) == ("done", "pruned")
     assert (taken / "checkpoint" / "model.safetensors").read_bytes() == weights[taken]

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from studies import TINY, kinds_to_run, plan_of, to_run
+from studies import TINY, arguments, kinds_to_run, plan_of, to_run
 
 from xpm_ce.data.runs import read_run
 from xpm_ce.graph.planner import State
@@ -102,8 +102,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
 def rerank_at(run_command, workspace: Path, depth: int):
     """What one learner's re-ranking of so many ranks left, and its counts."""
     overrides = (f"evaluation.depths=[{depth}]", "grid.learner.loss=[infonce]", "evaluation.untrained=false")
-    arguments = [part for override in overrides for part in ("-c", override)]
-    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace, *arguments)
+    process = run_command("xpm-ce", "run", TINY, "--workdir", workspace, *arguments(*overrides))
     assert process.returncode == 0, process.stdout + process.stderr
     folder = folder_of(workspace, plan_of(workspace, *overrides), "rerank")
     return folder, json.loads((folder / "counts.json").read_text())

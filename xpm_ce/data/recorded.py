@@ -10,8 +10,8 @@ from typing import Any
 
 from xpm_ce.data.parts import Qrels, Queries
 from xpm_ce.errors import DataError
-from xpm_ce.parameters import PARAMETERS
-from xpm_ce.workspace import Workspace, read_json
+from xpm_ce.parameters import PARAMETERS, read_objects
+from xpm_ce.workspace import Workspace
 
 OURS = "xpm_ce.data."
 KEPT = ("id", "module", "type", "typename", "identifier")
@@ -35,10 +35,10 @@ def recorded_qrels(workspace: Workspace, folder: Path) -> Qrels:
 
 
 def _recorded(workspace: Workspace, folder: Path, name: str) -> Any:
-    written = read_json(folder / PARAMETERS)
     try:
-        objects = {each["id"]: each for each in written["objects"]}
-        wanted = written["objects"][-1]["fields"][name]["value"]
+        written = read_objects(folder)
+        objects = {each["id"]: each for each in written}
+        wanted = written[-1]["fields"][name]["value"]
         needed = _needed(wanted, objects)
         definitions = [_definition(objects[each], workspace) for each in needed]
     except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
