@@ -36,7 +36,10 @@ class Experiment:
         return prepare(self._configuration(launchers), Workspace.resolve(workdir)).plan
 
     def run(self, workdir: str | Path | None = None, *, launchers: str | Path | None = None) -> "list[Table]":
-        """Run what is missing, print the summary, give its tables; JobsFailedError where a job failed."""
+        """Run what is missing, print the summary, give its tables.
+
+        JobsFailedError where a job failed, KeyboardInterrupt where the user interrupted it: `run` again goes on.
+        """
         workspace = Workspace.resolve(workdir)
         start(self._configuration(launchers), workspace)
         return self.tables(workspace.path)

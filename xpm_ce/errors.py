@@ -16,6 +16,9 @@ import os
 import re
 from collections.abc import Iterable
 
+INTERRUPTED = 130
+"""Exit code of a command that the user interrupted: that of a shell, 128 and the number of SIGINT"""
+
 
 class XpmCeError(Exception):
     """An error with three slots: `what` happened, `where` (file:line, job) and the `remedy`."""

@@ -6,6 +6,7 @@ It plans, submits what is missing, waits, and prints what came out. This module 
 import dataclasses
 import functools
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import click
 from experimaestro import GracefulExperimentExit
-from experimaestro.exceptions import HandledException
+from experimaestro.exceptions import ExperimentStopped, HandledException
 from experimaestro.experiments import ExperimentHelper
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.scheduler.workspace import RunMode
@@ -21,7 +22,7 @@ from experimaestro.settings import find_workspace, get_settings
 from pydantic_core import core_schema
 
 from xpm_ce import extensions
-from xpm_ce.errors import JobsFailedError, XpmCeError, explained
+from xpm_ce.errors import INTERRUPTED, JobsFailedError, XpmCeError, explained
 from xpm_ce.graph.build import planned
 from xpm_ce.graph.narrowing import narrowed
 from xpm_ce.graph.past import remember
@@ -143,7 +144,7 @@ def prepare(configuration: Configuration, workspace: Workspace, *, to_run: bool 
 def run(helper: ExperimentHelper, cfg: Configuration) -> None:
     """Submit what is missing, wait for it and print the summary; in a dry run only print the plan.
 
-    Raises HandledException where a job failed, which run-experiment turns into exit code 1.
+    HandledException where a job failed, which run-experiment turns into exit code 1; an interruption ends it with 130.
     """
     experiment = helper.xp
     to_run = experiment.workspace.run_mode is RunMode.NORMAL
@@ -155,12 +156,16 @@ def run(helper: ExperimentHelper, cfg: Configuration) -> None:
         execute(prepared, experiment)
     except XpmCeError as error:
         raise HandledException(str(error)) from error
+    except GracefulExperimentExit:
+        if context := click.get_current_context(silent=True):
+            context.call_on_close(lambda: sys.exit(INTERRUPTED))  # run-experiment would end as if all were well
+        raise
 
 
 def start(configuration: Configuration, workspace: Workspace) -> None:
     """Our own door: what run-experiment does, with our workspace and without its settings in the user's home.
 
-    JobsFailedError where a job failed, click.Abort where the user interrupted the wait.
+    JobsFailedError where a job failed, KeyboardInterrupt where the user interrupted it.
     """
     from experimaestro.scheduler.experiment import experiment
     from experimaestro.settings import WorkspaceSettings
@@ -173,15 +178,10 @@ def start(configuration: Configuration, workspace: Workspace) -> None:
         WorkspaceSettings("", workspace.path), configuration.run_id, run_mode=RunMode.NORMAL, project_paths=[],
         dirty_git=configuration.dirty_git, no_environmental_impact=True,
     ) as scheduled:  # fmt: skip
-        helper = ExperimentHelper(run)
-        helper.xp = scheduled
-        try:
-            helper.run([], configuration)
-        except HandledException as error:
-            raise error.__cause__ or error from None
+        execute(configuration.prepared, scheduled)
         interrupted = False
     if interrupted:  # experimaestro's context swallows GracefulExperimentExit
-        raise click.Abort
+        raise KeyboardInterrupt
 
 
 def execute(prepared: Prepared, experiment: Any) -> None:
@@ -212,12 +212,21 @@ def submit_and_wait(prepared: Prepared, experiment: Any) -> dict[str, Any]:
     """Submit the missing jobs and wait; identity -> experimaestro's job of those that failed or were blocked."""
     extensions.deposit(prepared.plan.extensions, prepared.workspace.path)
     remember(prepared.plan.jobs, prepared.workspace)
-    submit(prepared.plan.jobs, experiment=experiment, site=Site(prepared.launchers))
+    experiment.scheduler.exitmode = False  # the scheduler of this process, which an interrupted run left without
     try:
+        submit(prepared.plan.jobs, experiment=experiment, site=Site(prepared.launchers))
         experiment.wait()
         for job in experiment.scheduler.jobs.values():  # it has been counted as ended while its files are still written
             job.wait()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ExperimentStopped):
+        for name in ("asyncio", "xpm.scheduler", "xpm.state_status"):
+            logging.getLogger(name).addFilter(worth_telling)
         click.echo("Interrupted. Jobs that run go on; the same command continues where they are.", err=True)
         raise GracefulExperimentExit() from None
     return dict(experiment.failedJobs)
+
+
+def worth_telling(record: logging.LogRecord) -> bool:
+    """Whether a log record says more than that the process ended while a thread of the scheduler was at work."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, RuntimeError) and "cannot schedule new futures" in str(error))

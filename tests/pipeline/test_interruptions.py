@@ -2,16 +2,19 @@
 
 import csv
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from studies import TINY, plan_of
 
+from xpm_ce.experiment import worth_telling
 from xpm_ce.identity import file_sha256
 from xpm_ce.workspace import JobFolder
 
@@ -21,9 +24,17 @@ LONG = ("-c", "learner.steps=400", "-c", "learner.checkpoint_interval=20", "-c",
 """Overrides that make one learner of some seconds, which can be met at work"""
 
 
-def start(workspace: Path, home: Path, *overrides: str) -> subprocess.Popen:
-    """`xpm-ce run` of the tiny study in the background."""
-    command = [str(Path(sys.executable).with_name("xpm-ce")), "run", str(TINY), "--workdir", str(workspace), *overrides]
+DOORS = {"xpm-ce": "run", "experimaestro": "run-experiment"}
+"""The two programs that run an experiment, and how each says it"""
+
+
+def start(workspace: Path, home: Path, *overrides: str, door: str = "xpm-ce") -> subprocess.Popen:
+    """A run of the tiny study in the background."""
+    program = str(Path(sys.executable).with_name(door))
+    return in_background([program, DOORS[door], str(TINY), "--workdir", str(workspace), *overrides], home)
+
+
+def in_background(command: list[str], home: Path) -> subprocess.Popen:
     environment = {**os.environ, "HOME": str(home)}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
@@ -106,15 +117,67 @@ def test_a_job_killed_in_mid_training_is_continued_by_a_plain_rerun(workspace_co
     assert file_sha256(learner / "checkpoint" / "model.safetensors") == uninterrupted_weights
 
 
+INTERRUPTED = "Interrupted. Jobs that run go on; the same command continues where they are."
+
+
 def test_an_interrupted_command_says_how_to_go_on_and_leaves_its_jobs_at_work(workspace_copy, home):
     process = start(workspace_copy, home, *LONG)
     folder = learner_at_work(workspace_copy, steps=25)
     os.kill(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    assert output.count("Interrupted. Jobs that run go on; the same command continues where they are.") == 1
+    assert output.count(INTERRUPTED) == 1
     assert "Traceback" not in output
     wait_for(lambda: JobFolder(folder).complete)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_an_interruption_while_jobs_are_handed_over_is_no_failure(door, tmp_path, home):
+    workspace, seeds = tmp_path / "workspace", list(range(100))
+    process = start(workspace, home, "-c", f"grid.learner.seed={seeds}", door=door)
+    wait_for(lambda: list(workspace.glob("jobs/*/*")))
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert output.count(INTERRUPTED) == 1
+    assert "Traceback" not in output
+
+
+def test_an_interrupted_run_goes_on_in_the_same_python_process(workspace_copy, home, uninterrupted_weights):
+    interrupted_once = f"""
+import sys
+import yaml
+from xpm_ce import Experiment
+
+sections = yaml.safe_load(open({str(TINY)!r}))
+sections["learner"].update(steps=400, checkpoint_interval=20, learning_rate=1e-3)
+sections["grid"]["learner.loss"] = ["infonce"]
+experiment = Experiment(**sections)
+try:
+    experiment.run({str(workspace_copy)!r})
+except KeyboardInterrupt:
+    print("once more", flush=True)
+    print(experiment.run({str(workspace_copy)!r}))
+"""
+    process = in_background([sys.executable, "-c", interrupted_once], home)
+    learner_at_work(workspace_copy, steps=25)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert output.index(INTERRUPTED) < output.index("once more") < output.index("3 jobs run")
+    learner = assert_one_completed_execution(workspace_copy, *LONG)
+    assert file_sha256(learner / "checkpoint" / "model.safetensors") == uninterrupted_weights
+
+
+def test_what_a_thread_of_the_scheduler_says_of_the_end_of_the_process_is_not_worth_telling(caplog):
+    ended = ThreadPoolExecutor()
+    ended.shutdown()
+    for work in (lambda: ended.submit(print), lambda: [].pop()):
+        try:
+            work()
+        except (RuntimeError, IndexError):
+            logging.getLogger("xpm.state_status").exception("Error in on_event callback")
+    assert [worth_telling(record) for record in caplog.records] == [False, True]
 
 
 def test_a_scheduler_killed_in_mid_grid_is_followed_by_a_plain_rerun(workspace_copy, home, uninterrupted_weights):

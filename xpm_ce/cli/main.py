@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from xpm_ce.errors import XpmCeError, explained
+from xpm_ce.errors import INTERRUPTED, XpmCeError, explained
 
 VERBS = {
     "plan": "What a run would reuse, run and leave blocked, why, and at what cost; nothing is run.",
@@ -88,7 +88,7 @@ def main() -> None:
     except click.exceptions.Exit as exit_request:
         sys.exit(exit_request.exit_code)
     except click.Abort:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
