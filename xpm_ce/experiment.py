@@ -174,10 +174,12 @@ def start(configuration: Configuration, workspace: Workspace) -> None:
     if not configuration.prepared.plan.counts["run"]:
         execute(configuration.prepared, None)
         return
-    with experiment(
+    scheduled = experiment(
         WorkspaceSettings("", workspace.path), configuration.run_id, run_mode=RunMode.NORMAL, project_paths=[],
         dirty_git=configuration.dirty_git, no_environmental_impact=True,
-    ) as scheduled:  # fmt: skip
+    )  # fmt: skip
+    scheduled.scheduler.exitmode = False  # the one of this process: where it was interrupted it took no jobs any more
+    with scheduled:
         execute(configuration.prepared, scheduled)
         interrupted = False
     if interrupted:  # experimaestro's context swallows GracefulExperimentExit
@@ -212,7 +214,6 @@ def submit_and_wait(prepared: Prepared, experiment: Any) -> dict[str, Any]:
     """Submit the missing jobs and wait; identity -> experimaestro's job of those that failed or were blocked."""
     extensions.deposit(prepared.plan.extensions, prepared.workspace.path)
     remember(prepared.plan.jobs, prepared.workspace)
-    experiment.scheduler.exitmode = False  # the scheduler of this process, which an interrupted run left without
     try:
         submit(prepared.plan.jobs, experiment=experiment, site=Site(prepared.launchers))
         experiment.wait()

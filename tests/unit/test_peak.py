@@ -79,7 +79,4 @@ def test_the_peak_is_reached_by_no_product_and_missed_by_little():
 def test_the_peak_is_measured_once_for_each_setting():
     device = torch.device("cpu")
     first = matmul_peak("fp32", device, seconds=0)
-    assert matmul_peak("fp32", device, seconds=0) == first
-    started = time.perf_counter()
-    matmul_peak("fp32", device, seconds=0)
-    assert time.perf_counter() - started < 0.01
+    assert matmul_peak("fp32", device, seconds=0) == first  # no two measurements are equal to the last bit
