@@ -196,6 +196,8 @@ def execute(prepared: Prepared, experiment: Any) -> None:
     for name in ("xpm", "xpm.scheduler", "xpm.git"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("xpm.experiment").setLevel(logging.CRITICAL)  # it tells each failure twice; we tell the cause
+    for name in ("asyncio", "xpm.filewatcher", "xpm.scheduler", "xpm.state_status"):
+        logging.getLogger(name).addFilter(worth_telling)
     click.echo(rendered_counts(plan), err=True)
     if plan.costs.jobs:
         click.echo("\n".join(rendered_costs(plan.costs)), err=True)
@@ -220,8 +222,6 @@ def submit_and_wait(prepared: Prepared, experiment: Any) -> dict[str, Any]:
         for job in experiment.scheduler.jobs.values():  # it has been counted as ended while its files are still written
             job.wait()
     except (KeyboardInterrupt, ExperimentStopped):
-        for name in ("asyncio", "xpm.scheduler", "xpm.state_status"):
-            logging.getLogger(name).addFilter(worth_telling)
         click.echo("Interrupted. Jobs that run go on; the same command continues where they are.", err=True)
         raise GracefulExperimentExit() from None
     return dict(experiment.failedJobs)
