@@ -12,6 +12,7 @@ from fixtures.slurm import StandinSlurm
 
 from xpm_ce.launch import allocations
 from xpm_ce.launch.allocations import CLOSED, TAKEN, Allocations, work
+from xpm_ce.launch.attempts import Attempt, written
 from xpm_ce.launch.slurm_process import PartitionProcess, submit
 from xpm_ce.time_limit import TimeLimit
 
@@ -43,9 +44,9 @@ class Site:
         return batch
 
     def enter(self, script: Path) -> PartitionProcess:
-        binaries = self.slurm.binaries
+        binaries, before = self.slurm.binaries, written(script.parent)
         number = self.allocations.enter(script, self.workspace, functools.partial(submit, binaries))
-        return PartitionProcess(number, script, binaries=binaries, interval=0.1, shared=True)
+        return PartitionProcess(Attempt(number, before, shared=True), script, binaries=binaries, interval=0.1)
 
 
 def ends(processes: list[PartitionProcess]) -> list[int]:

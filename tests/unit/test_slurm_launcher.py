@@ -1,8 +1,11 @@
 """A job in Slurm: which ends are followed by another attempt, and what is said where none is."""
 
 import asyncio
+import fcntl
 import json
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from xpm_ce.launch.accounts import assert_accounts
 from xpm_ce.launch.machines import Partition
 from xpm_ce.launch.placement import Need
 from xpm_ce.launch.slurm import PartitionLauncher
-from xpm_ce.launch.slurm_process import PartitionProcess, submit
+from xpm_ce.launch.slurm_process import PartitionProcess
 
 
 @pytest.fixture
@@ -32,15 +35,39 @@ class Job:
         lines += [f"#SBATCH {option}" for option in options]
         self.script.write_text("\n".join([*lines, *commands]) + "\n")
 
+    def submitted(self, *, interval: float = 0.1) -> PartitionProcess:
+        """Its process, as experimaestro has it and records it."""
+        process = PartitionProcess.submitted(self.script, binaries=self.slurm.binaries, interval=interval)
+        self.record.write_text(json.dumps(process.tospec()))
+        return process
+
     def run(self, *, interval: float = 0.1) -> int:
         """Through all its attempts."""
-        number = submit(self.slurm.binaries, self.script)
-        process = PartitionProcess(number, self.script, binaries=self.slurm.binaries, interval=interval)
-        return asyncio.run(asyncio.wait_for(process.aio_wait(), timeout=60))
+        return ends(self.submitted(interval=interval))[0]
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "thing.pid"
 
     @property
     def failure(self) -> dict:
         return json.loads((self.folder / "failure.json").read_text())
+
+
+def ends(*processes: PartitionProcess) -> list[int]:
+    """What those who wait for jobs at the same time are told."""
+
+    async def all_of_them() -> list[int]:
+        return list(await asyncio.gather(*(process.aio_wait() for process in processes)))
+
+    return asyncio.run(asyncio.wait_for(all_of_them(), timeout=60))
+
+
+def until(reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 STEP = "mkdir -p resume; date +%s%N > resume/step"
@@ -178,17 +205,55 @@ def test_a_job_that_sbatch_refuses_says_why(slurm, tmp_path):
 def test_two_runs_that_wait_for_a_job_submit_it_again_once(slurm, tmp_path):
     job = Job(slurm, tmp_path / "job", STEP, "test -e last && touch thing.done", "touch last", "sleep 60")
     slurm.ends("TIMEOUT")
-    number = submit(slurm.binaries, job.script)
-    waiting = [
-        PartitionProcess(number, job.script, binaries=slurm.binaries, interval=interval) for interval in (0.1, 0.2, 0.3)
+    first = job.submitted()
+    later = [
+        PartitionProcess(first.attempt, job.script, binaries=slurm.binaries, interval=interval)
+        for interval in (0.2, 0.3)
     ]
-    (job.folder / "thing.pid").write_text(json.dumps(waiting[0].tospec()))
-
-    async def ends() -> list[int]:
-        return list(await asyncio.gather(*(process.aio_wait() for process in waiting)))
-
-    assert asyncio.run(asyncio.wait_for(ends(), timeout=60)) == [0, 0, 0]
+    assert ends(first, *later) == [0, 0, 0]
     assert slurm.attempts == 2
+
+
+def test_who_begins_to_wait_after_the_last_saved_step_knows_that_the_attempt_came_further(tmp_path):
+    slurm = StandinSlurm(tmp_path / "slurm", moment=5)
+    job = Job(slurm, tmp_path / "job", STEP, "test -e last && touch thing.done", "touch last", "sleep 60")
+    slurm.ends("TIMEOUT")
+    first = job.submitted()
+    until((job.folder / "last").exists)
+    second = PartitionProcess.fromspec(None, json.loads(job.record.read_text()))
+    assert second is not None
+    assert ends(second) == [0]
+    assert slurm.attempts == 2
+    assert ends(first) == [0]
+
+
+def test_attempts_in_vain_are_counted_over_all_who_wait(slurm, tmp_path):
+    job = Job(slurm, tmp_path / "job", "sleep 60")
+    slurm.ends(*["NODE_FAIL"] * 10)
+    first = job.submitted()
+    second = PartitionProcess(first.attempt, job.script, binaries=slurm.binaries, interval=0.2)
+    assert ends(first, second) == [1, 1]
+    assert slurm.attempts == 4
+    assert job.failure["what"] == "Slurm ended the job (NODE_FAIL)"
+
+
+def test_a_job_that_another_run_has_brought_to_its_end_meanwhile_is_not_submitted_again(slurm, tmp_path):
+    job = Job(slurm, tmp_path / "job", STEP, "sleep 60")
+    slurm.ends("TIMEOUT")
+    process = job.submitted()
+
+    async def meanwhile() -> int:
+        with open(job.folder / "thing.lock", "a") as lock:  # the other run's
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            end = asyncio.create_task(process.aio_wait())
+            await asyncio.sleep(3)
+            assert not end.done()
+            job.record.unlink()
+            (job.folder / "thing.done").touch()
+        return await end
+
+    assert asyncio.run(asyncio.wait_for(meanwhile(), timeout=60)) == 0
+    assert slurm.attempts == 1
 
 
 def test_logs_of_all_attempts_are_kept(slurm, tmp_path):
@@ -213,9 +278,8 @@ def test_a_folder_without_slurm_is_an_error_with_its_place(tmp_path):
 
 def test_a_job_is_found_again_by_its_record(slurm, tmp_path):
     job = Job(slurm, tmp_path / "job", "sleep 3", DONE)
-    number = submit(slurm.binaries, job.script)
-    record = PartitionProcess(number, job.script, binaries=slurm.binaries, interval=0.1).tospec()
+    record = job.submitted().tospec()
     found = PartitionProcess.fromspec(None, json.loads(json.dumps(record)))
     assert found is not None
-    assert asyncio.run(found.aio_wait()) == 0
+    assert ends(found) == [0]
     assert PartitionProcess.fromspec(None, {**record, "pid": "1"}) is None

@@ -1,8 +1,16 @@
-"""Whether an attempt at a job brought it further, by the files that it left. It does not know what is in them."""
+"""An attempt at a job: which one it is, and whether it brought the job further, by the files that it left.
+
+All runs that wait for a job must judge an attempt alike, whenever they began to wait: what it is measured by is kept
+with it. This module does not know what is in the files.
+"""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from xpm_ce.identity import text_sha256
 from xpm_ce.workspace import FAILURE, OUTPUTS
 
 SPARED = 3
@@ -11,23 +19,35 @@ BOOKKEEPING = (".failed", ".pid", ".out", ".err", ".lock", ".py", ".sh", ".json"
 """Endings of what stands in a job's folder whether or not it came further"""
 
 
-class Attempts:
-    """The attempts at one job: whether the last one left anything new."""
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a job in Slurm."""
 
-    def __init__(self, folder: Path):
-        self.folder, self._without = folder, 0
-        self._left = _left_in(folder)
+    number: str
+    """Slurm's number of it"""
 
-    def brought_further(self) -> bool:
-        """Whether the attempt that has just ended changed a file of the job's own; to be asked once an attempt."""
-        before, self._left = self._left, _left_in(self.folder)
-        further = before != self._left
-        self._without = 0 if further else self._without + 1
-        return further
+    before: str
+    """Digest of what the job had written when the attempt was handed in"""
 
-    def spare(self) -> bool:
-        """Whether so few attempts in a row brought nothing that another one may be made all the same."""
-        return self._without <= SPARED
+    in_vain: int = 0
+    """Attempts in a row, before this one, that brought nothing"""
+
+    shared: bool = False
+    """Whether its allocation runs other jobs, too, and may outlive it"""
+
+    def brought_further(self, folder: Path) -> bool:
+        """Whether the job's own files are others than when the attempt was handed in; to be asked after its end."""
+        return written(folder) != self.before
+
+    def tospec(self) -> dict[str, Any]:
+        """What a job's folder remembers of it."""
+        return {"pid": self.number, "before": self.before, "in_vain": self.in_vain, "shared": self.shared}
+
+    @classmethod
+    def fromspec(cls, spec: dict[str, Any], folder: Path) -> "Attempt":
+        """The attempt that a job's folder remembers; by an earlier version of ours without what stood there before."""
+        before = spec.get("before") or written(folder)
+        return cls(spec["pid"], before, spec.get("in_vain", 0), spec.get("shared", False))
 
 
 def left_for_time(marker: Path) -> bool:
@@ -38,9 +58,12 @@ def left_for_time(marker: Path) -> bool:
         return False
 
 
-def _left_in(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """(path, size, time of change) of the files that a job wrote."""
-    found = set()
+def written(folder: Path) -> str:
+    """Digest of the paths, sizes and times of change of the files that a job wrote."""
+    return text_sha256(map(repr, sorted(_own_files(folder))))
+
+
+def _own_files(folder: Path) -> Iterator[tuple[str, int, int]]:
     for path in folder.rglob("*"):
         parts = path.relative_to(folder).parts
         if parts[0].startswith(".") or path.name in (OUTPUTS, FAILURE):
@@ -52,5 +75,4 @@ def _left_in(folder: Path) -> frozenset[tuple[str, int, int]]:
         except FileNotFoundError:
             continue
         if path.is_file():
-            found.add((str(Path(*parts)), status.st_size, status.st_mtime_ns))
-    return frozenset(found)
+            yield str(Path(*parts)), status.st_size, status.st_mtime_ns

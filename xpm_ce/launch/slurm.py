@@ -15,6 +15,7 @@ from experimaestro.scriptbuilder import PythonScriptBuilder
 
 from xpm_ce.launch.accounts import why_not
 from xpm_ce.launch.allocations import Allocations
+from xpm_ce.launch.attempts import Attempt, written
 from xpm_ce.launch.local import set_threads
 from xpm_ce.launch.machines import Partition
 from xpm_ce.launch.placement import Need
@@ -131,9 +132,9 @@ class PartitionProcessBuilder(ProcessBuilder):
         script, binaries, shared = Path(self.command[0]), self.launcher.binpath, self.launcher.allocations
         try:
             if shared is None:
-                job = submit(binaries, script)
-            else:
-                job = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
+                return PartitionProcess.submitted(script, binaries=binaries, interval=self.launcher.interval)
+            before = written(script.parent)
+            number = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
         except (OSError, subprocess.SubprocessError) as error:
             what, remedy = (
                 f"sbatch refused the job: {why_not(error)}",
@@ -141,6 +142,5 @@ class PartitionProcessBuilder(ProcessBuilder):
             )
             leave_cause(script.parent, exception="NotSubmitted", what=what, where=str(script), remedy=remedy)
             raise
-        return PartitionProcess(
-            job, script, binaries=binaries, interval=self.launcher.interval, shared=shared is not None
-        )
+        attempt = Attempt(number, before, shared=True)
+        return PartitionProcess(attempt, script, binaries=binaries, interval=self.launcher.interval)

@@ -19,7 +19,7 @@ from experimaestro.connectors import Connector, Process, ProcessState
 
 from xpm_ce import atomic
 from xpm_ce.launch.accounts import GOING_ON, WAITING, accounts, ask, in_queue, why_not
-from xpm_ce.launch.attempts import Attempts, left_for_time
+from xpm_ce.launch.attempts import SPARED, Attempt, left_for_time, written
 from xpm_ce.workspace import FAILURE
 
 LOOK_EVERY = 2.0
@@ -70,24 +70,32 @@ def _submitted(binaries: Path, script: Path) -> str:
     return ask(binaries, "sbatch", "--parsable", str(script)).strip().partition(";")[0]
 
 
+class _LockedError(Exception):
+    """Somebody else is at a job."""
+
+
 class PartitionProcess(Process):
     """A job in Slurm, through all its attempts."""
 
     host_dependent = False
 
-    def __init__(self, job: str, script: Path, *, binaries: Path, interval: float, shared: bool = False):
-        self.job, self.script, self.binaries, self.interval = job, script, binaries, interval
-        self.shared = shared  # its allocation runs other jobs, too, and may outlive it
+    def __init__(self, attempt: Attempt, script: Path, *, binaries: Path, interval: float):
+        self.attempt, self.script, self.binaries, self.interval = attempt, script, binaries, interval
+
+    @classmethod
+    def submitted(cls, script: Path, *, binaries: Path, interval: float) -> "PartitionProcess":
+        """A job whose first attempt is handed in now."""
+        before = written(script.parent)
+        return cls(Attempt(submit(binaries, script), before), script, binaries=binaries, interval=interval)
 
     def __repr__(self) -> str:
-        return f"slurm:{self.job}"
+        return f"slurm:{self.attempt.number}"
 
     # -- how experimaestro remembers it -------------------------------------------------------------------------
 
     def tospec(self) -> dict[str, Any]:
         options = [["binpath", str(self.binaries)], ["interval", self.interval]]
-        shared = {"shared": True} if self.shared else {}
-        return {"type": "slurm", "pid": self.job, "options": options, "script": str(self.script), **shared}
+        return {"type": "slurm", "options": options, "script": str(self.script), **self.attempt.tospec()}
 
     @classmethod
     def fromspec(cls, connector: Connector, spec: dict[str, Any]) -> "PartitionProcess | None":
@@ -96,61 +104,56 @@ class PartitionProcess(Process):
         binaries = Path(options.get("binpath", "/usr/bin"))
         if "script" not in spec or not in_queue(binaries, spec["pid"]):
             return None
-        return cls(
-            spec["pid"], Path(spec["script"]), binaries=binaries, interval=options.get("interval", 30.0),
-            shared=spec.get("shared", False),
-        )  # fmt: skip
+        script = Path(spec["script"])
+        attempt = Attempt.fromspec(spec, script.parent)
+        return cls(attempt, script, binaries=binaries, interval=options.get("interval", 30.0))
 
     # -- what becomes of it -------------------------------------------------------------------------------------
 
     async def aio_state(self, timeout: float | None = None) -> ProcessState:
         if self._marker(".done").exists():
             return ProcessState.DONE
-        live = await asyncio.to_thread(in_queue, self.binaries, self.job)
+        live = await asyncio.to_thread(in_queue, self.binaries, self.attempt.number)
         return ProcessState.RUNNING if live else ProcessState.ERROR
 
     async def aio_wait(self) -> int:
         """Wait for the end of the last attempt; 0 where the job ended well."""
-        attempts = Attempts(self.script.parent)
         while True:
-            state = await self._attempt()
+            state = await self._end()
             if state in ("COMPLETED", "FAILED"):
                 await self._marked()
             if state == "COMPLETED" and self._marker(".done").exists():
                 return 0
-            if not self._again(state, attempts):
-                self._explain(state)
+            following = await self._following(state)
+            if following is None:
                 return 1
-            logger.info("%s ended with %s and is submitted again", self, state)
-            while (job := await asyncio.to_thread(self._next_attempt)) is None:
-                await asyncio.sleep(min(LOOK_EVERY, self.interval))
-            self.job, self.shared = job, False
+            self.attempt = following
 
     def wait(self) -> int:
         return asyncio.run(self.aio_wait())
 
     def kill(self) -> None:
-        ask(self.binaries, "scancel", self.job)
+        ask(self.binaries, "scancel", self.attempt.number)
 
     def _marker(self, suffix: str) -> Path:
         return self.script.with_suffix(suffix)
 
-    async def _attempt(self) -> str:
+    async def _end(self) -> str:
         """Slurm's last word about the attempt that is under way."""
         queue = accounts(self.binaries, self.interval)
-        queue.watch(self.job)
+        queue.watch(self.attempt.number)
         try:
             while True:
                 if self._marker(".done").exists():
                     return "COMPLETED"
-                if self.shared and self._marker(".failed").exists():
+                if self.attempt.shared and self._marker(".failed").exists():
                     return "FAILED"
-                state = await queue.state(self.job)
+                state = await queue.state(self.attempt.number)
                 if state and state not in (*WAITING, *GOING_ON):
                     return state
                 await asyncio.sleep(min(LOOK_EVERY, self.interval))
         finally:
-            queue.forget(self.job)
+            queue.forget(self.attempt.number)
 
     async def _marked(self) -> None:
         """Wait for the marker of a job that ended by itself."""
@@ -159,38 +162,53 @@ class PartitionProcess(Process):
             await asyncio.sleep(min(LOOK_EVERY, self.interval))
             os.listdir(self.script.parent)  # makes NFS ask its server again
 
-    def _next_attempt(self) -> str | None:
-        """Submit the job again, unless another run that waits for it has: Slurm's number of the next attempt.
+    async def _following(self, state: str) -> Attempt | None:
+        """The attempt to wait for now, which this run or another one has submitted; None where the job is given up."""
+        while True:
+            try:
+                return await asyncio.to_thread(self._judged, state)
+            except _LockedError:
+                await asyncio.sleep(min(LOOK_EVERY, self.interval))
 
-        None where somebody has the job's lock, and nobody has said which attempt is his.
-        """
+    def _judged(self, state: str) -> Attempt | None:
+        """The same; _LockedError where somebody has the job's lock, and nobody has said which attempt is his."""
         with open(self._marker(".lock"), "a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return self._recorded()
+                if (other := self._recorded()) is not None:
+                    return other
+                raise _LockedError from None
+            if self._marker(".done").exists():  # by another run's attempt
+                return self.attempt
             if (other := self._recorded()) is not None:
                 return other
+            in_vain = 0 if self.attempt.brought_further(self.script.parent) else self.attempt.in_vain + 1
+            if not self._again(state, in_vain):
+                self._explain(state)
+                return None
             self._marker(".failed").unlink(missing_ok=True)
-            job = submit(self.binaries, self.script)
-            atomic.write_json(self._marker(".pid"), {**self.tospec(), "pid": job, "shared": False})
-            return job
+            before = written(self.script.parent)
+            attempt = Attempt(submit(self.binaries, self.script), before, in_vain)
+            logger.info("%s ended with %s and is submitted again: %s", self, state, attempt.number)
+            atomic.write_json(self._marker(".pid"), {**self.tospec(), **attempt.tospec()})
+            return attempt
 
-    def _recorded(self) -> str | None:
+    def _recorded(self) -> Attempt | None:
         """The attempt that the job's folder names, where it is another one than this."""
-        with contextlib.suppress(OSError, ValueError):
-            recorded = json.loads(self._marker(".pid").read_text()).get("pid")
-            return recorded if recorded != self.job else None
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            spec = json.loads(self._marker(".pid").read_text())
+            if spec["type"] == "slurm" and spec["pid"] != self.attempt.number:
+                return Attempt.fromspec(spec, self.script.parent)
         return None
 
-    def _again(self, state: str, attempts: Attempts) -> bool:
-        """Whether another attempt is worth it."""
-        further = attempts.brought_further()
-        left_out = self.shared and state == "COMPLETED" and not self._marker(".failed").exists()
+    def _again(self, state: str, in_vain: int) -> bool:
+        """Whether another attempt is worth it, after so many in a row that brought nothing."""
+        left_out = self.attempt.shared and state == "COMPLETED" and not self._marker(".failed").exists()
         if state in NOT_ITS_FAULT or left_out:
-            return further or attempts.spare()
+            return in_vain <= SPARED
         out_of_time = state == "TIMEOUT" or left_for_time(self._marker(".failed"))
-        return out_of_time and further and "# resumable: yes" in self.script.read_text()
+        return out_of_time and not in_vain and "# resumable: yes" in self.script.read_text()
 
     def _explain(self, state: str) -> None:
         """Leave the cause in `failure.json` where the job itself left none; no marker may ask for another attempt."""
@@ -204,7 +222,7 @@ class PartitionProcess(Process):
             what = f"{what} ({state.partition(':')[2]})"
         self._marker(".failed").write_text(json.dumps({"code": 1, "reason": "failed", "message": what}))
         if not (self.script.parent / FAILURE).exists():
-            where = f"Slurm job {self.job}"
+            where = f"Slurm job {self.attempt.number}"
             leave_cause(self.script.parent, exception=exception, what=what, where=where, remedy=remedy)
 
 
