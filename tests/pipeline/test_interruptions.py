@@ -22,10 +22,9 @@ pytestmark = pytest.mark.pipeline
 
 LONG = ("-c", "learner.steps=400", "-c", "learner.checkpoint_interval=20", "-c", "grid.learner.loss=[infonce]")
 """Overrides that make one learner of some seconds, which can be met at work"""
-
-
 DOORS = {"xpm-ce": "run", "experimaestro": "run-experiment"}
 """The two programs that run an experiment, and how each says it"""
+INTERRUPTED = "Interrupted. Jobs that run go on; the same command continues where they are."
 
 
 def start(workspace: Path, home: Path, *overrides: str, door: str = "xpm-ce") -> subprocess.Popen:
@@ -115,9 +114,6 @@ def test_a_job_killed_in_mid_training_is_continued_by_a_plain_rerun(workspace_co
     assert ledger["resumptions"] == 1
     assert ledger["executions"][1]["from_step"] >= 40
     assert file_sha256(learner / "checkpoint" / "model.safetensors") == uninterrupted_weights
-
-
-INTERRUPTED = "Interrupted. Jobs that run go on; the same command continues where they are."
 
 
 def test_an_interrupted_command_says_how_to_go_on_and_leaves_its_jobs_at_work(workspace_copy, home):

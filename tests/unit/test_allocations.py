@@ -1,6 +1,5 @@
 """Small jobs that share an allocation: each runs once, whatever happens to it or to its neighbours."""
 
-import asyncio
 import functools
 import json
 import sys
@@ -8,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from fixtures.slurm import StandinSlurm
+from fixtures.slurm import StandinSlurm, ends
 
 from xpm_ce.launch import allocations
 from xpm_ce.launch.allocations import CLOSED, TAKEN, Allocations, work
@@ -49,15 +48,6 @@ class Site:
         return PartitionProcess(Attempt(number, before, shared=True), script, binaries=binaries, interval=0.1)
 
 
-def ends(processes: list[PartitionProcess]) -> list[int]:
-    """What becomes of all of them."""
-
-    async def all_of_them() -> list[int]:
-        return list(await asyncio.gather(*(process.aio_wait() for process in processes)))
-
-    return asyncio.run(asyncio.wait_for(all_of_them(), timeout=60))
-
-
 def runs(script: Path) -> int:
     return script.with_suffix(".out").read_text().count("ran")
 
@@ -72,7 +62,7 @@ def soon_idle(monkeypatch):
 def test_jobs_that_share_run_one_after_the_other_in_as_few_allocations_as_hold_them(slurm, tmp_path, soon_idle):
     site = Site(slurm, tmp_path, share=3)
     scripts = [site.job(f"job{number}") for number in range(5)]
-    assert ends([site.enter(script) for script in scripts]) == [0] * 5
+    assert ends(*(site.enter(script) for script in scripts)) == [0] * 5
     assert slurm.attempts == 2
     assert [runs(script) for script in scripts] == [1] * 5
 
@@ -80,7 +70,7 @@ def test_jobs_that_share_run_one_after_the_other_in_as_few_allocations_as_hold_t
 def test_a_job_that_dies_fails_alone(slurm, tmp_path, soon_idle):
     site = Site(slurm, tmp_path, share=3)
     scripts = [site.job("one"), site.job("two", "kill -9 $$"), site.job("three")]
-    assert ends([site.enter(script) for script in scripts]) == [0, 1, 0]
+    assert ends(*(site.enter(script) for script in scripts)) == [0, 1, 0]
     assert slurm.attempts == 1
     assert json.loads((scripts[1].parent / "failure.json").read_text())["exception"] == "Killed"
 
@@ -89,18 +79,18 @@ def test_jobs_of_an_allocation_that_lost_its_node_are_submitted_on_their_own(slu
     site = Site(slurm, tmp_path, share=3)
     scripts = [site.job("one"), site.job("two", "test -e last && touch thing.done", "touch last", "sleep 60")]
     slurm.ends(f"NODE_FAIL@{scripts[1].parent}/last")
-    assert ends([site.enter(script) for script in scripts]) == [0, 0]
+    assert ends(*(site.enter(script) for script in scripts)) == [0, 0]
     assert slurm.attempts == 2
     assert [runs(script) for script in scripts] == [1, 2]
 
 
 def test_a_closed_allocation_is_not_entered(slurm, tmp_path, soon_idle):
     site = Site(slurm, tmp_path, share=3)
-    assert ends([site.enter(site.job("one"))]) == [0]
+    assert ends(site.enter(site.job("one"))) == [0]
     (first,) = tmp_path.glob("allocations/*")
     while not (first / CLOSED).exists():
         pass
-    assert ends([site.enter(site.job("two"))]) == [0]
+    assert ends(site.enter(site.job("two"))) == [0]
     assert slurm.attempts == 2
     assert len(list(tmp_path.glob("allocations/*"))) == 2
 
@@ -113,7 +103,7 @@ def test_an_allocation_that_could_not_be_submitted_is_not_entered_by_the_next(sl
 
     with pytest.raises(OSError, match="submission failed"):
         site.allocations.enter(site.job("one"), tmp_path, refused)
-    assert ends([site.enter(site.job("two"))]) == [0]
+    assert ends(site.enter(site.job("two"))) == [0]
 
 
 def test_a_job_is_taken_by_one_of_those_who_reach_for_it(slurm, tmp_path):

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fixtures.slurm import StandinSlurm
+from fixtures.slurm import StandinSlurm, ends
 
 from xpm_ce.errors import ConfigurationError
 from xpm_ce.launch.accounts import assert_accounts
+from xpm_ce.launch.attempts import Attempt, written
 from xpm_ce.launch.machines import Partition
 from xpm_ce.launch.placement import Need
 from xpm_ce.launch.slurm import PartitionLauncher
-from xpm_ce.launch.slurm_process import PartitionProcess
+from xpm_ce.launch.slurm_process import PartitionProcess, submit
 
 
 @pytest.fixture
@@ -37,7 +38,9 @@ class Job:
 
     def submitted(self, *, interval: float = 0.1) -> PartitionProcess:
         """Its process, as experimaestro has it and records it."""
-        process = PartitionProcess.submitted(self.script, binaries=self.slurm.binaries, interval=interval)
+        before = written(self.folder)
+        attempt = Attempt(submit(self.slurm.binaries, self.script), before)
+        process = PartitionProcess(attempt, self.script, binaries=self.slurm.binaries, interval=interval)
         self.record.write_text(json.dumps(process.tospec()))
         return process
 
@@ -52,15 +55,6 @@ class Job:
     @property
     def failure(self) -> dict:
         return json.loads((self.folder / "failure.json").read_text())
-
-
-def ends(*processes: PartitionProcess) -> list[int]:
-    """What those who wait for jobs at the same time are told."""
-
-    async def all_of_them() -> list[int]:
-        return list(await asyncio.gather(*(process.aio_wait() for process in processes)))
-
-    return asyncio.run(asyncio.wait_for(all_of_them(), timeout=60))
 
 
 def until(reached: Callable[[], bool]) -> None:

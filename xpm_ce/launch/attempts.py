@@ -35,10 +35,6 @@ class Attempt:
     shared: bool = False
     """Whether its allocation runs other jobs, too, and may outlive it"""
 
-    def brought_further(self, folder: Path) -> bool:
-        """Whether the job's own files are others than when the attempt was handed in; to be asked after its end."""
-        return written(folder) != self.before
-
     def tospec(self) -> dict[str, Any]:
         """What a job's folder remembers of it."""
         return {"pid": self.number, "before": self.before, "in_vain": self.in_vain, "shared": self.shared}

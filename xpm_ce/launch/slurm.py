@@ -130,11 +130,12 @@ class PartitionProcessBuilder(ProcessBuilder):
 
     def start(self, task_mode: bool = False) -> "PartitionProcess":
         script, binaries, shared = Path(self.command[0]), self.launcher.binpath, self.launcher.allocations
+        before = written(script.parent)
         try:
             if shared is None:
-                return PartitionProcess.submitted(script, binaries=binaries, interval=self.launcher.interval)
-            before = written(script.parent)
-            number = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
+                number = submit(binaries, script)
+            else:
+                number = shared.enter(script, self.workingDirectory, functools.partial(submit, binaries))
         except (OSError, subprocess.SubprocessError) as error:
             what, remedy = (
                 f"sbatch refused the job: {why_not(error)}",
@@ -142,5 +143,5 @@ class PartitionProcessBuilder(ProcessBuilder):
             )
             leave_cause(script.parent, exception="NotSubmitted", what=what, where=str(script), remedy=remedy)
             raise
-        attempt = Attempt(number, before, shared=True)
+        attempt = Attempt(number, before, shared=shared is not None)
         return PartitionProcess(attempt, script, binaries=binaries, interval=self.launcher.interval)

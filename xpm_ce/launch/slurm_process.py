@@ -13,7 +13,7 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from experimaestro.connectors import Connector, Process, ProcessState
 
@@ -81,12 +81,6 @@ class PartitionProcess(Process):
 
     def __init__(self, attempt: Attempt, script: Path, *, binaries: Path, interval: float):
         self.attempt, self.script, self.binaries, self.interval = attempt, script, binaries, interval
-
-    @classmethod
-    def submitted(cls, script: Path, *, binaries: Path, interval: float) -> "PartitionProcess":
-        """A job whose first attempt is handed in now."""
-        before = written(script.parent)
-        return cls(Attempt(submit(binaries, script), before), script, binaries=binaries, interval=interval)
 
     def __repr__(self) -> str:
         return f"slurm:{self.attempt.number}"
@@ -173,23 +167,20 @@ class PartitionProcess(Process):
     def _judged(self, state: str) -> Attempt | None:
         """The same; _LockedError where somebody has the job's lock, and nobody has said which attempt is his."""
         with open(self._marker(".lock"), "a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if (other := self._recorded()) is not None:
-                    return other
-                raise _LockedError from None
+            locked = _locked(lock)
             if self._marker(".done").exists():  # by another run's attempt
                 return self.attempt
             if (other := self._recorded()) is not None:
                 return other
-            in_vain = 0 if self.attempt.brought_further(self.script.parent) else self.attempt.in_vain + 1
+            if not locked:
+                raise _LockedError
+            now = written(self.script.parent)
+            in_vain = self.attempt.in_vain + 1 if now == self.attempt.before else 0
             if not self._again(state, in_vain):
                 self._explain(state)
                 return None
             self._marker(".failed").unlink(missing_ok=True)
-            before = written(self.script.parent)
-            attempt = Attempt(submit(self.binaries, self.script), before, in_vain)
+            attempt = Attempt(submit(self.binaries, self.script), now, in_vain)
             logger.info("%s ended with %s and is submitted again: %s", self, state, attempt.number)
             atomic.write_json(self._marker(".pid"), {**self.tospec(), **attempt.tospec()})
             return attempt
@@ -224,6 +215,15 @@ class PartitionProcess(Process):
         if not (self.script.parent / FAILURE).exists():
             where = f"Slurm job {self.attempt.number}"
             leave_cause(self.script.parent, exception=exception, what=what, where=where, remedy=remedy)
+
+
+def _locked(file: IO[str]) -> bool:
+    """Lock a file, unless somebody else has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def leave_cause(folder: Path, *, exception: str, what: str, where: str, remedy: str) -> None:
